@@ -1,0 +1,83 @@
+package tokenizer
+
+import "unicode/utf8"
+
+// A Decoder turns a stream of ids into readable text, for showing tokens as
+// they are generated. It never returns part of a character: bytes that may
+// still become one are held back until the tokens that complete it arrive.
+// Bytes that cannot become one are replaced by U+FFFD, one for each maximal
+// invalid sequence, as browsers and Hugging Face tokenizers do. A Decoder is
+// not safe for concurrent use.
+type Decoder struct {
+	t            Tokenizer
+	skipSpecials bool
+	held         []byte // not yet returned; after Push an incomplete character
+	text         []byte // reused for the result
+}
+
+// NewDecoder returns a Decoder for the ids of t. With skipSpecials, special
+// tokens give no text, except those marked Visible.
+func NewDecoder(t Tokenizer, skipSpecials bool) *Decoder {
+	return &Decoder{t: t, skipSpecials: skipSpecials}
+}
+
+// Push takes one more id and returns the text that is now certain, often "".
+func (d *Decoder) Push(id int32) string {
+	if d.skipSpecials && d.hidden(id) {
+		return ""
+	}
+	d.held = d.t.DecodeTo(d.held, []int32{id})
+	return d.take(false)
+}
+
+// Flush ends the stream: it returns what is held back, an incomplete
+// character as U+FFFD, and makes the Decoder ready for another stream.
+func (d *Decoder) Flush() string {
+	return d.take(true)
+}
+
+func (d *Decoder) hidden(id int32) bool {
+	token, ok := d.t.Token(id)
+	if !ok || !token.Special {
+		return false
+	}
+	for _, s := range d.t.Specials() {
+		if s.ID == id {
+			return !s.Visible
+		}
+	}
+	return false
+}
+
+// take removes whole characters from the held bytes and returns them; at the
+// end also what can no longer become one.
+func (d *Decoder) take(end bool) string {
+	d.text = d.text[:0]
+	at := 0
+	for at < len(d.held) {
+		rest := d.held[at:]
+		if !end && !utf8.FullRune(rest) {
+			break
+		}
+		r, size := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && size == 1 {
+			size = invalidLen(rest)
+		}
+		d.text = utf8.AppendRune(d.text, r)
+		at += size
+	}
+	d.held = append(d.held[:0], d.held[at:]...)
+	return string(d.text)
+}
+
+// invalidLen is the length of the maximal invalid sequence at the start of b,
+// which does not start with a valid character: the longest beginning of a
+// well-formed character, or else one byte.
+func invalidLen(b []byte) int {
+	for n := min(3, len(b)); n > 1; n-- {
+		if !utf8.FullRune(b[:n]) {
+			return n
+		}
+	}
+	return 1
+}
