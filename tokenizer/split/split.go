@@ -1,0 +1,119 @@
+// Package split cuts text into pre-tokens: the words, numbers, runs of
+// punctuation and of white space inside which BPE merges.
+//
+// The rules are published as regular expressions with look-ahead, which Go's
+// regexp cannot run and backtracking engines run slowly. Each is implemented
+// here as a hand-written scanner that gives exactly the matches of the
+// expression, in time linear in the text. Tests hold the scanners against a
+// backtracking engine on generated text.
+//
+// Categories are those of the Go release's Unicode tables (unicode.Version);
+// \s is White_Space. A byte that is not part of valid UTF-8 counts as one
+// character that is neither letter nor number nor white space.
+//
+// Deliberately absent: running arbitrary expressions.
+package split
+
+import (
+	"iter"
+	"slices"
+)
+
+// A Pattern is one published pre-tokenizer.
+type Pattern struct {
+	name    string
+	regexp  string
+	aliases []string // other names
+	equals  []string // other spellings of the expression
+	next    func(text string) int
+}
+
+// Name is the short name by which ByName finds the pattern.
+func (p *Pattern) Name() string { return p.name }
+
+// Regexp is the expression in the spelling of Hugging Face tokenizer.json
+// files, the one to write to files.
+func (p *Pattern) Regexp() string { return p.regexp }
+
+// Next returns the length in bytes of the first pre-token of text, which must
+// not be empty. It depends on nothing before text and is at least 1.
+func (p *Pattern) Next(text string) int { return p.next(text) }
+
+// All yields the pre-tokens of text in order; joined they are text.
+func (p *Pattern) All(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for len(text) > 0 {
+			n := p.next(text)
+			if !yield(text[:n]) {
+				return
+			}
+			text = text[n:]
+		}
+	}
+}
+
+const (
+	gpt2Regexp = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+
+	// A cl100k-like expression is foldedHead, the number rule, foldedTail.
+	foldedHead = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`
+	foldedTail = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+)
+
+// The patterns.
+var (
+	// GPT2 is the split of GPT-2 and GPT-3, RoBERTa and OPT.
+	GPT2 = &Pattern{
+		name: "gpt2", aliases: []string{"gpt-2", "r50k_base", "p50k_base"}, regexp: gpt2Regexp,
+		equals: []string{
+			`'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
+			`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
+			`'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s`,
+		},
+		next: nextGPT2,
+	}
+
+	// CL100K is the split of GPT-3.5 and GPT-4, and of LLaMA 3.
+	CL100K = &Pattern{
+		name: "cl100k", aliases: []string{"cl100k_base", "llama3"}, regexp: foldedHead + `\p{N}{1,3}` + foldedTail,
+		next: func(text string) int { return nextFolded(text, 3) },
+	}
+
+	// Qwen2 is CL100K with every digit on its own: Qwen 2 and 3.
+	Qwen2 = &Pattern{
+		name: "qwen2", aliases: []string{"qwen3"}, regexp: foldedHead + `\p{N}` + foldedTail,
+		next: func(text string) int { return nextFolded(text, 1) },
+	}
+
+	// Nanochat is CL100K with numbers cut after two digits, for vocabularies
+	// too small to spend a thousand tokens on numbers.
+	Nanochat = &Pattern{
+		name: "nanochat", regexp: foldedHead + `\p{N}{1,2}` + foldedTail,
+		equals: []string{`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`},
+		next:   func(text string) int { return nextFolded(text, 2) },
+	}
+)
+
+// Patterns lists all patterns.
+func Patterns() []*Pattern { return []*Pattern{GPT2, CL100K, Qwen2, Nanochat} }
+
+// ByName finds a pattern by its name, or by that of an encoding or a model
+// family that uses it.
+func ByName(name string) (*Pattern, bool) {
+	for _, p := range Patterns() {
+		if p.name == name || slices.Contains(p.aliases, name) {
+			return p, true
+		}
+	}
+	return nil, false
+}
+
+// ByRegexp finds the pattern that implements an expression, by its spelling.
+func ByRegexp(expression string) (*Pattern, bool) {
+	for _, p := range Patterns() {
+		if p.regexp == expression || slices.Contains(p.equals, expression) {
+			return p, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,161 @@
+package split
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dlclark/regexp2/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// alphabet holds what the expressions tell apart, and neighbours of it.
+var alphabet = []string{
+	"a", "z", "A", "Z", "s", "S", "t", "T", "re", "RE", "ve", "m", "M", "ll", "lL", "d", "D", "é", "ß", "ſ", "K", "ǅ", "ʰ", "中", "文", "あ", "ก", "अ",
+	"0", "7", "42", "123", "1234", "²", "½", "Ⅷ", "٣", "𝟘",
+	"'", "'", "'s", "'S", "'ſ", "'re", "'LL", "’", ".", "!", "-", "_", "/", "$", "€", "😀", "\u0301", "\u200b", "\ufeff", "\u00ad", "\x00", "\x7f", "\ue000", "\U0010ffff",
+	" ", " ", "  ", "\t", "\n", "\n\n", "\r", "\r\n", "\v", "\f", "\u0085", "\u00a0", "\u1680", "\u2003", "\u2028", "\u2029", "\u202f", "\u3000", "\x1c", "\x1f", "\u180e",
+}
+
+func randomText(rng *rand.Rand) string {
+	var b strings.Builder
+	for range rng.IntN(24) {
+		b.WriteString(alphabet[rng.IntN(len(alphabet))])
+	}
+	return b.String()
+}
+
+// reference compiles an expression for a backtracking engine. It spells out
+// two things on which engines differ: what \s is, and that s folds to U+017F.
+func reference(t testing.TB, expression string) *regexp2.Regexp {
+	const white = `\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}`
+	expression = strings.NewReplacer(
+		`++`, `+`, `?+`, `?`, `*+`, `*`,
+		`[^\s`, `[^`+white, `(?!\S)`, `(?![^`+white+`])`, `\s`, `[`+white+`]`,
+		`(?i:'s`, `'ſ|(?i:'s`, `'(?i:[sdmt]`, `'(?:ſ)|'(?i:[sdmt]`,
+	).Replace(expression)
+	re, err := regexp2.Compile(expression)
+	require.NoError(t, err, expression)
+	return re
+}
+
+func matches(t testing.TB, re *regexp2.Regexp, text string) []string {
+	var out []string
+	m, err := re.FindStringMatch(text)
+	for ; m != nil && err == nil; m, err = re.FindNextMatch(m) {
+		out = append(out, m.String())
+	}
+	require.NoError(t, err)
+	return out
+}
+
+func TestScannersGiveTheMatchesOfTheirExpressions(t *testing.T) {
+	for _, p := range Patterns() {
+		for _, expression := range append([]string{p.Regexp()}, p.equals...) {
+			re := reference(t, expression)
+			rng := rand.New(rand.NewPCG(1, 2))
+			for range 4000 {
+				text := randomText(rng)
+				require.Equal(t, matches(t, re, text), slices.Collect(p.All(text)), "%s: %q", p.Name(), text)
+			}
+		}
+	}
+}
+
+func TestEveryCharacterIsClassifiedAsByUnicode(t *testing.T) {
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		class, size := classAt(string(r), 0)
+		require.Equal(t, utf8.RuneLen(r), size)
+		if class&letter != 0 != unicode.IsLetter(r) || class&number != 0 != unicode.IsNumber(r) ||
+			class&space != 0 != unicode.IsSpace(r) || class&newline != 0 != (r == '\r' || r == '\n') {
+			t.Fatalf("%U has class %b", r, class)
+		}
+	}
+}
+
+func TestEdgeCases(t *testing.T) {
+	for _, c := range []struct {
+		pattern *Pattern
+		text    string
+		want    []string
+	}{
+		{GPT2, "", nil},
+		{GPT2, " ", []string{" "}},
+		{GPT2, "   x", []string{"  ", " x"}},
+		{GPT2, "x \n y", []string{"x", " \n", " y"}},
+		{GPT2, "a\n\nb", []string{"a", "\n", "\n", "b"}},
+		{GPT2, "it's IT'S", []string{"it", "'s", " IT", "'", "S"}},
+		{GPT2, "2026-01", []string{"2026", "-", "01"}},
+		{CL100K, "it's IT'S", []string{"it", "'s", " IT", "'S"}},
+		{CL100K, "12345", []string{"123", "45"}},
+		{CL100K, "a.\n\n  b", []string{"a", ".\n\n", " ", " b"}},
+		{CL100K, "\t\n \n  x", []string{"\t\n \n", " ", " x"}},
+		{CL100K, "$name", []string{"$name"}},
+		{Qwen2, "12", []string{"1", "2"}},
+		{Nanochat, "12345", []string{"12", "34", "5"}},
+		{GPT2, "a\xff\xfeb", []string{"a", "\xff\xfe", "b"}},
+		{CL100K, "\xe4\xb8", []string{"\xe4\xb8"}},
+	} {
+		assert.Equal(t, c.want, slices.Collect(c.pattern.All(c.text)), "%s %q", c.pattern.Name(), c.text)
+	}
+}
+
+func TestPatternsAreFoundByNameAndExpression(t *testing.T) {
+	for _, p := range Patterns() {
+		for _, name := range append(p.aliases, p.Name()) {
+			got, ok := ByName(name)
+			require.True(t, ok)
+			assert.Same(t, p, got, name)
+		}
+		for _, expression := range append(p.equals, p.Regexp()) {
+			got, ok := ByRegexp(expression)
+			require.True(t, ok)
+			assert.Same(t, p, got, expression)
+		}
+	}
+	_, ok := ByName("gpt5")
+	assert.False(t, ok)
+	_, ok = ByRegexp(`\w+`)
+	assert.False(t, ok)
+}
+
+func FuzzScanners(f *testing.F) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 20 {
+		f.Add(randomText(rng))
+	}
+	f.Add("a\xffb \xe4\xb8 ")
+	references := map[string]*regexp2.Regexp{}
+	for _, p := range Patterns() {
+		references[p.Name()] = reference(f, p.Regexp())
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, p := range Patterns() {
+			pieces := slices.Collect(p.All(text))
+			require.Equal(t, text, strings.Join(pieces, ""))
+			if utf8.ValidString(text) {
+				require.Equal(t, matches(t, references[p.Name()], text), pieces, p.Name())
+			}
+		}
+	})
+}
+
+func BenchmarkSplit(b *testing.B) {
+	text := strings.Repeat("The quick brown fox, aged 42, doesn't jump over 1,234 lazy dogs.\n\n  Voilà: ça marche. ", 1000)
+	for _, p := range Patterns() {
+		b.Run(p.Name(), func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				for rest := text; len(rest) > 0; rest = rest[p.Next(rest):] {
+				}
+			}
+		})
+	}
+}
