@@ -1,0 +1,101 @@
+package vec
+
+import "math"
+
+// Exp computes y = e^x with at most 2 ulp of error: 0 below expMin (where the result would be subnormal), +Inf above
+// ln(MaxFloat32), NaN for NaN.
+func Exp(y, x []float32) { exp(y, x[:len(y)]) }
+
+func expGo(y, x []float32) {
+	for i := range y {
+		y[i] = float32(expOrZero(float64(x[i])))
+	}
+}
+
+// ExpSum computes y = e^(x − shift) and returns Σ y, the core of softmax, with shift the largest element of x. An
+// element of −Inf gives 0. The difference is rounded to float32 before the exponential.
+func ExpSum(y, x []float32, shift float32) float32 { return expSum(y, x[:len(y)], shift) }
+
+func expSumGo(y, x []float32, shift float32) float32 {
+	var s0, s1 float32
+	for i := range y {
+		e := float32(expOrZero(float64(x[i] - shift)))
+		y[i] = e
+		if i&1 == 0 {
+			s0 += e
+		} else {
+			s1 += e
+		}
+	}
+	return s0 + s1
+}
+
+// SoftmaxGradRow computes dx = y·(dy − Σ dy·y), the gradient of one row of y = softmax(x).
+func SoftmaxGradRow(dx, dy, y []float32) {
+	n := len(dx)
+	dy, y = dy[:n], y[:n]
+	softmaxGrad(dx, dy, y, dot(dy, y))
+}
+
+func softmaxGradGo(dx, dy, y []float32, s float32) {
+	for i := range dx {
+		dx[i] = y[i] * (dy[i] - s)
+	}
+}
+
+// Tanh computes y = tanh(x) with at most 3 ulp of error over the whole range; ±1 at ±Inf, NaN for NaN.
+func Tanh(y, x []float32) { tanh(y, x[:len(y)]) }
+
+func tanhGo(y, x []float32) {
+	for i := range y {
+		v := float64(x[i])
+		if math.Abs(v) < 0.02 { // the quotient below would lose the leading digits
+			y[i] = float32(v - v*v*v*(1./3-v*v*(2./15)))
+			continue
+		}
+		v = min(max(v, -40), 40)
+		y[i] = float32(1 - 2/(1+exp64(2*v)))
+	}
+}
+
+// Sigmoid computes y = 1/(1 + e^−x) with at most 3 ulp of error: 1 at +Inf, 0 below expMin, NaN for NaN.
+func Sigmoid(y, x []float32) { sigmoid(y, x[:len(y)]) }
+
+func sigmoidGo(y, x []float32) {
+	for i := range y {
+		s, _ := logistic(float64(x[i]))
+		y[i] = float32(s)
+	}
+}
+
+// expMin is the smallest argument whose exponential is not taken as 0: ln 2⁻¹²⁵, one binade above the subnormals, which
+// lets every tier build 2ⁿ in one multiplication.
+const expMin = -0x1.5a92d6p+6
+
+// expOrZero is e^x for the portable tier: 0 below expMin, +Inf in float32 for large x, NaN for NaN.
+func expOrZero(x float64) float64 {
+	if x < expMin {
+		return 0
+	}
+	return exp64(min(x, 100))
+}
+
+// logistic returns s = 1/(1 + e^−x) and s·(1 − s), both 0 where e^−|x| counts as 0.
+func logistic(x float64) (s, slope float64) {
+	e := expOrZero(-math.Abs(x))
+	r := 1 / (1 + e)
+	if x < 0 {
+		return e * r, e * r * r
+	}
+	return r, e * r * r
+}
+
+// exp64 is e^x for |x| <= 700 with a relative error below 10⁻¹²: e^x = 2ⁿ·e^r with |r| <= ln(2)/2 and a Taylor
+// polynomial in r. math.Exp is exact to the last bits of float64, which nothing here needs, at twice the time.
+func exp64(x float64) float64 {
+	const shifter = 0x1.8p52 // adding it leaves the nearest integer in the low bits
+	t := x*math.Log2E + shifter
+	r := x - (t-shifter)*math.Ln2
+	p := 1 + r*(1+r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720+r*(1./5040+r*(1./40320+r*(1./362880+r*(1./3628800))))))))))
+	return p * math.Float64frombits((math.Float64bits(t)+1023)<<52)
+}
