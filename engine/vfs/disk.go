@@ -204,7 +204,14 @@ func (d *Disk) SyncDir(name string) error {
 	if err != nil {
 		return d.fail("syncdir", name, err)
 	}
-	return d.fail("syncdir", name, errors.Join(f.Sync(), f.Close()))
+	info, err := f.Stat()
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a directory")
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return d.fail("syncdir", name, errors.Join(err, f.Close()))
 }
 
 func (d *Disk) Free() (int64, error) { return freeBytes(d.dir) }

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -145,31 +146,39 @@ func (m *Mem) fail(op Op, name string, err error) error {
 	return &fs.PathError{Op: string(op), Path: name, Err: err}
 }
 
-// find returns the node called name, or nil.
-func (m *Mem) find(name string) *node {
+// find returns the node called name.
+func (m *Mem) find(name string) (*node, error) {
 	n := m.root
 	if name == "." {
-		return n
+		return n, nil
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		if n == nil || !n.isDir() {
-			return nil
+		if !n.isDir() {
+			return nil, syscall.ENOTDIR
 		}
-		n = n.entries[part]
+		if n = n.entries[part]; n == nil {
+			return nil, syscall.ENOENT
+		}
 	}
-	return n
+	return n, nil
+}
+
+// findDir is find for a directory.
+func (m *Mem) findDir(name string) (*node, error) {
+	n, err := m.find(name)
+	if err == nil && !n.isDir() {
+		return nil, syscall.ENOTDIR
+	}
+	return n, err
 }
 
 // parent returns the directory that holds name, and name's last element.
 func (m *Mem) parent(name string) (*node, string, error) {
-	d := m.find(path.Dir(name))
-	if d == nil || name == "." {
-		return nil, "", syscall.ENOENT
+	if name == "." {
+		return nil, "", syscall.EBUSY
 	}
-	if !d.isDir() {
-		return nil, "", syscall.ENOTDIR
-	}
-	return d, path.Base(name), nil
+	d, err := m.findDir(path.Dir(name))
+	return d, path.Base(name), err
 }
 
 // do runs an operation on the tree under the hook and the lock.
@@ -252,14 +261,17 @@ func (m *Mem) RemoveAll(name string) error {
 		return err
 	}
 	m.mu.Lock()
-	n := m.find(name)
+	n, err := m.find(name)
 	var names []string
-	if n != nil {
+	if err == nil {
 		names = slices.Sorted(maps.Keys(n.entries))
 	}
 	m.mu.Unlock()
-	if n == nil {
-		return nil
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return m.fail(OpRemove, name, err)
 	}
 	for _, base := range names {
 		if err := m.RemoveAll(path.Join(name, base)); err != nil {
@@ -271,12 +283,9 @@ func (m *Mem) RemoveAll(name string) error {
 
 func (m *Mem) ReadDir(name string) (list []fs.DirEntry, err error) {
 	err = m.do(OpReadDir, name, func() error {
-		d := m.find(name)
-		if d == nil {
-			return syscall.ENOENT
-		}
-		if !d.isDir() {
-			return syscall.ENOTDIR
+		d, err := m.findDir(name)
+		if err != nil {
+			return err
 		}
 		for _, base := range slices.Sorted(maps.Keys(d.entries)) {
 			list = append(list, fs.FileInfoToDirEntry(memInfo{base, d.entries[base]}))
@@ -288,24 +297,21 @@ func (m *Mem) ReadDir(name string) (list []fs.DirEntry, err error) {
 
 func (m *Mem) Stat(name string) (info fs.FileInfo, err error) {
 	err = m.do(OpStat, name, func() error {
-		n := m.find(name)
-		if n == nil {
-			return syscall.ENOENT
-		}
+		n, err := m.find(name)
 		info = memInfo{path.Base(name), n}
-		return nil
+		return err
 	})
-	return info, err
+	if err != nil {
+		return nil, err
+	}
+	return info, nil
 }
 
 func (m *Mem) SyncDir(name string) error {
 	return m.do(OpSyncDir, name, func() error {
-		d := m.find(name)
-		if d == nil {
-			return syscall.ENOENT
-		}
-		if !d.isDir() {
-			return syscall.ENOTDIR
+		d, err := m.findDir(name)
+		if err != nil {
+			return err
 		}
 		m.commit(d)
 		return nil

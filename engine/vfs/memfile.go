@@ -133,9 +133,9 @@ func (f *memFile) Close() error {
 func (m *Mem) Open(name string) (Reader, error) {
 	r := &memReader{mem: m, name: name}
 	err := m.do(OpOpen, name, func() error {
-		n := m.find(name)
-		if n == nil {
-			return syscall.ENOENT
+		n, err := m.find(name)
+		if err != nil {
+			return err
 		}
 		if n.isDir() {
 			return syscall.EISDIR
@@ -183,8 +183,8 @@ func (r *memReader) Close() error { return nil }
 func (m *Mem) Damage(name string, f func([]byte) []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := m.find(name)
-	if n == nil || n.isDir() {
+	n, err := m.find(name)
+	if err != nil || n.isDir() {
 		panic("vfs: Damage: no file " + name)
 	}
 	n.content = content{data: f(slices.Clone(n.content.data))}

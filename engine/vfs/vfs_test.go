@@ -81,6 +81,8 @@ func TestBothFileSystemsAgreeOnTrees(t *testing.T) {
 		assert.ErrorIs(t, fsys.Remove("e"), syscall.ENOTEMPTY)
 		assert.ErrorIs(t, fsys.SyncDir("none"), fs.ErrNotExist)
 		assert.NoError(t, fsys.RemoveAll("none"))
+		assert.ErrorContains(t, fsys.SyncDir("e/c"), "not a directory")
+		assert.Error(t, fsys.RemoveAll("e/c/x"))
 		_, err := fsys.Open("none")
 		assert.ErrorIs(t, err, fs.ErrNotExist)
 		_, err = fsys.Open("d")
