@@ -1,0 +1,258 @@
+package tokenizer
+
+import (
+	"math/bits"
+	"slices"
+)
+
+const (
+	// maxWord bounds a pre-token, so that positions in it fit in 32 bits;
+	// longer runs of letters are cut.
+	maxWord = 1 << 28
+
+	// Pre-tokens up to maxShortWord bytes are merged by scanning them for the
+	// best pair, quadratic but fast; longer ones by ordered queues.
+	maxShortWord = 48
+)
+
+// A workspace is the memory of one call to EncodeTo or Count, kept in a pool.
+type workspace struct {
+	cache wordCache
+	ids   []int32 // of the last word that is not in the cache
+	long  *longWord
+}
+
+func newWorkspace() *workspace { return &workspace{cache: newWordCache()} }
+
+// word returns the ids of a pre-token, valid until the next call.
+func (b *BPE) word(w *workspace, word string) []int32 {
+	if len(word) > maxCachedWord {
+		return b.wordUncached(w, word)
+	}
+	hash := hashWord(word)
+	if ids, ok := w.cache.find(hash, word); ok {
+		return ids
+	}
+	ids := b.wordUncached(w, word)
+	w.cache.add(hash, word, ids)
+	return ids
+}
+
+func (b *BPE) wordUncached(w *workspace, word string) []int32 {
+	if b.config.WholeWords {
+		if id, ok := b.ids[word]; ok {
+			w.ids = append(w.ids[:0], id)
+			return w.ids
+		}
+	}
+	if len(word) <= maxShortWord {
+		w.ids = b.mergeShort(w.ids[:0], word)
+		return w.ids
+	}
+	if w.long == nil {
+		w.long = newLongWord(len(b.mergedID))
+	}
+	w.ids = w.long.merge(b, w.ids[:0], word)
+	return w.ids
+}
+
+// mergeShort appends the ids of a word of at most maxShortWord bytes.
+func (b *BPE) mergeShort(dst []int32, word string) []int32 {
+	var ids [maxShortWord]int32
+	var ranks [maxShortWord]uint32 // ranks[i] is that of the pair ids[i], ids[i+1]
+	n := len(word)
+	for i := range n {
+		ids[i] = b.byteIDs[word[i]]
+	}
+	for i := range n - 1 {
+		ranks[i] = b.pairs.rank(ids[i], ids[i+1])
+	}
+	for n > 1 {
+		best, at := noRank, 0
+		for i, rank := range ranks[:n-1] {
+			if rank < best {
+				best, at = rank, i
+			}
+		}
+		if best == noRank {
+			break
+		}
+		ids[at] = b.mergedID[best]
+		n--
+		copy(ids[at+1:n], ids[at+2:n+1])
+		copy(ranks[at:n-1], ranks[at+1:n])
+		if at > 0 {
+			ranks[at-1] = b.pairs.rank(ids[at-1], ids[at])
+		}
+		if at < n-1 {
+			ranks[at] = b.pairs.rank(ids[at], ids[at+1])
+		}
+	}
+	return append(dst, ids[:n]...)
+}
+
+// A longWord merges a word of any length in nearly linear time. The symbols
+// are a linked list over the positions of the word. All pairs of one rank wait
+// in one queue, and a set of ranks knows the lowest that is not empty, so
+// taking the best pair costs no logarithm. All queues are empty between words.
+type longWord struct {
+	ids        []int32
+	prev, next []int32
+	ranks      []uint32 // by position: rank of the pair that starts here
+
+	queued      rankSet
+	first, last []int32 // by rank: ends of its queue in links
+	links       []link
+	batch       []int32 // the positions of the queue at work
+}
+
+// A link is an element of a queue.
+type link struct{ position, next int32 }
+
+func newLongWord(ranks int) *longWord {
+	return &longWord{queued: newRankSet(ranks), first: make([]int32, ranks), last: make([]int32, ranks)}
+}
+
+func (l *longWord) merge(b *BPE, dst []int32, word string) []int32 {
+	n := len(word)
+	l.links = l.links[:0]
+	l.ids = slices.Grow(l.ids[:0], n)[:n]
+	l.prev = slices.Grow(l.prev[:0], n)[:n]
+	l.next = slices.Grow(l.next[:0], n)[:n]
+	l.ranks = slices.Grow(l.ranks[:0], n)[:n]
+	for i := range n {
+		l.ids[i] = b.byteIDs[word[i]]
+		l.prev[i], l.next[i] = int32(i-1), int32(i+1)
+	}
+	for i := range n - 1 {
+		l.rank(b, int32(i), int32(i+1))
+	}
+	l.ranks[n-1] = noRank
+	for rank := l.queued.min(); rank != noRank; rank = l.queued.min() {
+		l.mergeAll(b, rank)
+	}
+	for i := 0; i < n; i = int(l.next[i]) {
+		dst = append(dst, l.ids[i])
+	}
+	l.release()
+	return dst
+}
+
+// rank notes the rank of the pair at two neighbouring positions, and queues it.
+func (l *longWord) rank(b *BPE, left, right int32) {
+	rank := b.pairs.rank(l.ids[left], l.ids[right])
+	l.ranks[left] = rank
+	if rank != noRank {
+		l.push(rank, left)
+	}
+}
+
+func (l *longWord) push(rank uint32, position int32) {
+	at := int32(len(l.links))
+	l.links = append(l.links, link{position, -1})
+	if l.queued.add(rank) {
+		l.first[rank] = at
+	} else {
+		l.links[l.last[rank]].next = at
+	}
+	l.last[rank] = at
+}
+
+// mergeAll merges the pairs of the lowest rank from left to right. If a merge
+// makes a pair of a still lower rank, the rest waits.
+func (l *longWord) mergeAll(b *BPE, rank uint32) {
+	l.batch = l.batch[:0]
+	for at := l.first[rank]; at >= 0; at = l.links[at].next {
+		l.batch = append(l.batch, l.links[at].position)
+	}
+	l.queued.remove(rank)
+	if !slices.IsSorted(l.batch) {
+		slices.Sort(l.batch)
+	}
+	n := int32(len(l.ids))
+	for i, left := range l.batch {
+		if l.ranks[left] != rank {
+			continue // one half has merged with another neighbour since
+		}
+		right := l.next[left]
+		after := l.next[right]
+		l.ids[left] = b.mergedID[rank]
+		l.next[left] = after
+		l.ranks[left], l.ranks[right] = noRank, noRank
+		if after < n {
+			l.prev[after] = left
+			l.rank(b, left, after)
+		}
+		if before := l.prev[left]; before >= 0 {
+			l.rank(b, before, left)
+		}
+		if l.queued.min() < rank {
+			for _, waiting := range l.batch[i+1:] {
+				l.push(rank, waiting)
+			}
+			return
+		}
+	}
+}
+
+// release gives back the memory of a very long word.
+func (l *longWord) release() {
+	const keep = 1 << 20
+	if cap(l.links) > keep {
+		l.ids, l.prev, l.next, l.ranks, l.links, l.batch = nil, nil, nil, nil, nil, nil
+	}
+}
+
+// A rankSet is a set of ranks as a tree of bit sets: bit i of one level says
+// whether word i of the level below is not empty.
+type rankSet struct{ levels [][]uint64 }
+
+func newRankSet(n int) rankSet {
+	var s rankSet
+	for n = max(n, 1); ; {
+		n = (n + 63) / 64
+		s.levels = append(s.levels, make([]uint64, n))
+		if n == 1 {
+			return s
+		}
+	}
+}
+
+// add reports whether the rank was not in the set.
+func (s *rankSet) add(rank uint32) bool {
+	isNew := s.levels[0][rank/64]&(1<<(rank%64)) == 0
+	for _, level := range s.levels {
+		word := &level[rank/64]
+		full := *word != 0
+		*word |= 1 << (rank % 64)
+		if full {
+			break
+		}
+		rank /= 64
+	}
+	return isNew
+}
+
+func (s *rankSet) remove(rank uint32) {
+	for _, level := range s.levels {
+		word := &level[rank/64]
+		*word &^= 1 << (rank % 64)
+		if *word != 0 {
+			break
+		}
+		rank /= 64
+	}
+}
+
+// min returns the lowest rank, noRank if the set is empty.
+func (s *rankSet) min() uint32 {
+	top := len(s.levels) - 1
+	if s.levels[top][0] == 0 {
+		return noRank
+	}
+	at := uint32(0)
+	for i := top; i >= 0; i-- {
+		at = at*64 + uint32(bits.TrailingZeros64(s.levels[i][at]))
+	}
+	return at
+}
