@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+package gemm
+
+import "forja/kernels/cpu/tier"
+
+var choices = [...]*kernel{tier.Portable: &portable}
