@@ -229,10 +229,10 @@ func (p *Plan) place() {
 func (p *Plan) storage() {
 	seen := map[*Var]bool{}
 	add := func(v *Var) {
-		for v != nil && v.flat != nil {
-			v = v.flat
+		if v == nil {
+			return
 		}
-		if v != nil && !seen[v] {
+		if v, _ = v.root(); !seen[v] {
 			seen[v] = true
 			p.vars = append(p.vars, v)
 		}
@@ -289,10 +289,7 @@ func (p *Plan) check() error {
 	}
 	for _, c := range p.calls {
 		b := p.binding(c, arena, func(v *Var) kernels.Tensor {
-			root, off := v, 0
-			if v.flat != nil {
-				root, off = v.flat, v.off
-			}
+			root, off := v.root()
 			t := kernels.New(vars[root], v.DType, v.Shape...)
 			t.Off = off
 			return t

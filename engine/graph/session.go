@@ -30,9 +30,7 @@ func (s *Session) Backend() kernels.Backend { return s.b }
 // Add allocates storage for Vars, filled with zeros. A Var that is there already is left alone.
 func (s *Session) Add(vars ...*Var) error {
 	for _, v := range vars {
-		if v.flat != nil {
-			v = v.flat
-		}
+		v, _ = v.root()
 		if s.vars[v] != nil {
 			continue
 		}
@@ -41,7 +39,7 @@ func (s *Session) Add(vars ...*Var) error {
 			return fmt.Errorf("storage of %s: %w", v.Name, err)
 		}
 		s.vars[v] = buf
-		v.bind(buf)
+		v.bind(buf, 0)
 		if v.DType == kernels.U8 { // no kernel fills bytes
 			s.b.Upload(v.tensor, make([]byte, v.bytes()))
 		} else {
@@ -57,7 +55,7 @@ func (s *Session) Remove(vars ...*Var) {
 		if buf := s.vars[v]; buf != nil {
 			s.b.Free(buf)
 			delete(s.vars, v)
-			v.bind(nil)
+			v.bind(nil, 0)
 		}
 	}
 }
@@ -91,7 +89,7 @@ func (s *Session) Bind(p *Plan) (*Step, error) {
 func (s *Session) Close() {
 	for v, buf := range s.vars {
 		s.b.Free(buf)
-		v.bind(nil)
+		v.bind(nil, 0)
 	}
 	if s.arena != nil {
 		s.b.Free(s.arena)

@@ -43,13 +43,14 @@ func NewVar(name string, d kernels.DType, shape ...int) *Var {
 // flatAlign is the alignment, in elements, of the parts of a flat Var: 64 bytes of F32.
 const flatAlign = 16
 
-// Flat is one Var (1,N) whose storage is divided among parts, in order, so that one kernel can sweep them all.
-// The gaps that align the parts hold zeros. Every part takes dtype d.
+// Flat is one Var (1,N) whose storage is divided among parts, in order, so that one kernel can sweep them all. A part
+// may itself be flat. The gaps that align the parts hold zeros. Every part takes dtype d.
 func Flat(name string, d kernels.DType, parts ...*Var) *Var {
 	f := &Var{Name: name, parts: parts}
 	n := 0
 	for _, p := range parts {
-		p.DType, p.flat, p.off = d, f, n
+		p.flat, p.off = f, n
+		p.setDType(d)
 		n += (p.Shape.Size() + flatAlign - 1) / flatAlign * flatAlign
 	}
 	f.Type = Type{kernels.Shape{1, n}, d}
@@ -67,12 +68,28 @@ func (v *Var) Bytes() int {
 	return align(v.bytes())
 }
 
-// bind gives the Var and its parts their storage.
-func (v *Var) bind(b kernels.Buffer) {
-	v.tensor = kernels.New(b, v.DType, v.Shape...)
+func (v *Var) setDType(d kernels.DType) {
+	v.DType = d
 	for _, p := range v.parts {
-		p.tensor = kernels.New(b, p.DType, p.Shape...)
-		p.tensor.Off = p.off
+		p.setDType(d)
+	}
+}
+
+// root is the Var that holds the storage, and where in it this one starts.
+func (v *Var) root() (r *Var, off int) {
+	for v.flat != nil {
+		off += v.off
+		v = v.flat
+	}
+	return v, off
+}
+
+// bind gives the Var and its parts their storage.
+func (v *Var) bind(b kernels.Buffer, off int) {
+	v.tensor = kernels.New(b, v.DType, v.Shape...)
+	v.tensor.Off = off
+	for _, p := range v.parts {
+		p.bind(b, off+p.off)
 	}
 }
 
