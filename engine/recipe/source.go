@@ -11,9 +11,12 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
+// Bounds of a recipe. The parser's time grows with the square of the number of keys and of the depth: within these
+// bounds the worst text found takes about a second, a real recipe a millisecond.
 const (
-	maxBytes = 256 << 10 // of a recipe
-	maxDepth = 32        // nested lists and mappings; the parser's time grows with the square of the depth
+	maxBytes = 64 << 10
+	maxLines = 4096
+	maxDepth = 32 // nested lists and mappings
 )
 
 // A node is a YAML value reduced to what recipes may use: a scalar's text, a list, or a mapping.
@@ -68,6 +71,9 @@ func parseYAML(name string, src []byte) (root node, text *source, err error) {
 func checkText(text *source, src []byte, body string) error {
 	if len(src) > maxBytes {
 		return text.at(1, 1, 1).errorf("", "the file has %d bytes; a recipe has at most %d", len(src), maxBytes)
+	}
+	if len(text.lines) > maxLines {
+		return text.at(1, 1, 1).errorf("", "the file has %d lines; a recipe has at most %d", len(text.lines), maxLines)
 	}
 	depth := 0
 	for i, line := range text.lines {
