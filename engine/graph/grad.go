@@ -116,11 +116,19 @@ func (r *reverse) run() error {
 
 // contribute adds the gradients of a call's inputs, computed by fresh calls, to what other calls have contributed.
 func (r *reverse) contribute(c *Call, dx []*Node, fresh []*Call) {
+	order := make([]int, 0, len(dx)) // what merely passes through comes first: fresh calls can absorb it
 	for i, d := range dx {
-		in := c.In[i]
-		if d == nil || !c.needs[i] {
-			continue
+		if d != nil && c.needs[i] && !slices.Contains(fresh, d.call) {
+			order = append(order, i)
 		}
+	}
+	for i, d := range dx {
+		if d != nil && c.needs[i] && slices.Contains(fresh, d.call) {
+			order = append(order, i)
+		}
+	}
+	for _, i := range order {
+		in, d := c.In[i], dx[i]
 		if in.call == nil {
 			r.reached[in.v] = true
 			r.g.intoVar(r.g.grads[in.v], d, c)
