@@ -109,13 +109,15 @@ func (r *reverse) run() error {
 		for _, n := range r.g.calls[before:] {
 			n.Site = c.Site // a gradient belongs to the model line of its forward call
 		}
-		r.contribute(c, dx, r.g.calls[before:])
+		r.contribute(c, dx, before)
 	}
 	return r.g.err
 }
 
-// contribute adds the gradients of a call's inputs, computed by fresh calls, to what other calls have contributed.
-func (r *reverse) contribute(c *Call, dx []*Node, fresh []*Call) {
+// contribute adds the gradients of a call's inputs to what other calls have contributed. Those that the call's Grad
+// computed, rather than passed through, come from the calls recorded from number before on.
+func (r *reverse) contribute(c *Call, dx []*Node, before int) {
+	fresh := r.g.calls[before:]
 	order := make([]int, 0, len(dx)) // what merely passes through comes first: fresh calls can absorb it
 	for i, d := range dx {
 		if d != nil && c.needs[i] && !slices.Contains(fresh, d.call) {
@@ -139,7 +141,7 @@ func (r *reverse) contribute(c *Call, dx []*Node, fresh []*Call) {
 			r.grad[in] = d
 			continue
 		}
-		if absorbs(d, have, dx, fresh) {
+		if absorbs(d, have, dx, r.g.calls[before:]) {
 			r.grad[in] = d
 			continue
 		}
@@ -171,7 +173,8 @@ type absorbing interface {
 	absorb(c *Call, have *Node) bool
 }
 
-// absorbs lets the call that computes d add have to it, if d is read by nobody else and was computed just now.
+// absorbs lets the call that computes d add have to it, if d is one of the calls just recorded, is read by nobody else,
+// and have is older.
 func absorbs(d, have *Node, dx []*Node, fresh []*Call) bool {
 	if d.call == nil || d.out != 0 {
 		return false
