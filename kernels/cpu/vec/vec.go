@@ -13,7 +13,7 @@
 // Every primitive exists as plain Go, AVX2 and AVX-512; tier.Current chooses at each call. Within a tier the result
 // depends on values and lengths alone, never on alignment. Sums are kept in lanes: element i of the main loop goes to
 // lane i mod L, L = 4 (portable), 32 (avx2) or 64 (avx512), and the lanes are added pairwise at the end, so
-// |error| <= (n/L + 12)·2⁻²⁴·Σ|terms|.
+// |error| <= (n/L + 12)·2⁻²⁴·Σ|terms|. The assembly is written by the generator in gen, which is the source to read.
 // The tier avx512bf16 uses the avx512 code: VCVTNEPS2BF16 would flush subnormals, and Narrow is bound by memory anyway.
 //
 // Functions built on the exponential work in float32 polynomials in assembly and in float64 in plain Go. Where e^x is
@@ -22,3 +22,5 @@
 // Deliberately absent: threads, strides, matrices (package gemm) and checks with error values; the backend validates
 // its arguments once, before any kernel runs.
 package vec
+
+//go:generate go run ./gen
