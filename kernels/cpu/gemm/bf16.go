@@ -30,6 +30,3 @@ func narrowPortable(dst unsafe.Pointer, src []float32) {
 		out[i] = toBF16(v)
 	}
 }
-
-func widen(dst []float32, src unsafe.Pointer)  { widenPortable(dst, src) }
-func narrow(dst unsafe.Pointer, src []float32) { narrowPortable(dst, src) }

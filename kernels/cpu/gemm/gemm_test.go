@@ -180,11 +180,24 @@ func check(t require.TestingT, e *Engine, c trial, seed uint64) {
 	}
 }
 
-// everyTier runs f once per kernel this machine has, those a tier passes over for speed included.
-func everyTier(t *testing.T, f func(t *testing.T)) {
+// A variant is a way to choose kernels that this machine can run.
+type variant struct {
+	name string
+	set  func() (undo func())
+}
+
+func tiers() (vs []variant) {
 	for _, x := range tier.All() {
-		t.Run(x.String(), func(t *testing.T) {
-			defer tier.Set(x)()
+		vs = append(vs, variant{x.String(), func() func() { return tier.Set(x) }})
+	}
+	return vs
+}
+
+// everyTier runs f once per variant.
+func everyTier(t *testing.T, f func(t *testing.T)) {
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			defer v.set()()
 			f(t)
 		})
 	}

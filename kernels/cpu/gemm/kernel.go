@@ -1,10 +1,6 @@
 package gemm
 
-import (
-	"unsafe"
-
-	"forja/kernels/cpu/tier"
-)
+import "unsafe"
 
 // A kernel is a micro-kernel with the packing it wants and the tiles that suit it.
 //
@@ -23,9 +19,4 @@ type kernel struct {
 
 	// multiply is C = alpha·A·B over n units for the first rows rows of a panel of A, plus C if add.
 	multiply func(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool, rows int)
-}
-
-// choose returns the kernel of the current tier for operands of these dtypes.
-func choose(a, b DType) *kernel {
-	return choices[tier.Current()]
 }

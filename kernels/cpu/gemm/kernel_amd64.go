@@ -1,0 +1,146 @@
+//go:build !noasm
+
+package gemm
+
+import (
+	"unsafe"
+
+	"forja/kernels/cpu/tier"
+)
+
+var (
+	avx2 = kernel{
+		mr: 6, nr: 16, step: 2, perUnit: 1, passK: 256, tileM: 96, tileN: 384,
+		pack: packPortable, multiply: multiply256,
+	}
+	avx512 = kernel{
+		mr: 12, nr: 32, step: 4, perUnit: 1, passK: 384, tileM: 96, tileN: 384,
+		pack: pack512, multiply: multiply512,
+	}
+	avx512Pair = kernel{
+		mr: 12, nr: 32, step: 4, perUnit: 2, passK: 384, tileM: 96, tileN: 384,
+		pack: packPair512, multiply: multiplyPair512,
+	}
+)
+
+// choose returns the kernel of the current tier for operands of these dtypes.
+func choose(a, b DType) *kernel {
+	switch tier.Current() {
+	case tier.AVX512BF16:
+		if a == BF16 && b == BF16 && pairsAreFaster {
+			return &avx512Pair
+		}
+		return &avx512
+	case tier.AVX512:
+		return &avx512
+	case tier.AVX2:
+		return &avx2
+	default:
+		return &portable
+	}
+}
+
+func multiply256(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool, rows int) {
+	switch rows {
+	case 2:
+		multiplyF32x2562(n, a, b, c, ldc, alpha, add)
+	case 4:
+		multiplyF32x2564(n, a, b, c, ldc, alpha, add)
+	default:
+		multiplyF32x2566(n, a, b, c, ldc, alpha, add)
+	}
+}
+
+func multiply512(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool, rows int) {
+	switch rows {
+	case 4:
+		multiplyF32x5124(n, a, b, c, ldc, alpha, add)
+	case 8:
+		multiplyF32x5128(n, a, b, c, ldc, alpha, add)
+	default:
+		multiplyF32x51212(n, a, b, c, ldc, alpha, add)
+	}
+}
+
+func multiplyPair512(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool, rows int) {
+	switch rows {
+	case 4:
+		multiplyPairx5124(n, a, b, c, ldc, alpha, add)
+	case 8:
+		multiplyPairx5128(n, a, b, c, ldc, alpha, add)
+	default:
+		multiplyPairx51212(n, a, b, c, ldc, alpha, add)
+	}
+}
+
+// bits is a mask of the lowest n bits.
+func bits(n int) uint32 { return uint32(1<<n - 1) }
+
+// pack512 packs float32 units.
+func pack512(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
+	src, step, stride := o.from(x, k0), o.Stride*o.DType.size(), width*4
+	if o.kDown {
+		load, store := bits(lanes), bits(width)
+		switch {
+		case o.DType == F32 && width > 16:
+			packDownF322x512(dst, src, step, k, stride, load, store)
+		case o.DType == F32:
+			packDownF321x512(dst, src, step, k, stride, load, store)
+		case width > 16:
+			packDownBF162x512(dst, src, step, k, stride, load, store)
+		default:
+			packDownBF161x512(dst, src, step, k, stride, load, store)
+		}
+		return
+	}
+	for lane := 0; lane < width; lane += 16 {
+		at, offsets, store := unsafe.Add(dst, lane*4), rowOffsets(lane, lanes, step), bits(min(16, width-lane))
+		if o.DType == F32 {
+			packAlongF32x512(at, src, &offsets, k, stride, store)
+		} else {
+			packAlongBF16x512(at, src, &offsets, k, stride, store)
+		}
+	}
+}
+
+// packPair512 packs pairs of bfloat16.
+func packPair512(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
+	src, step, stride := o.from(x, k0), o.Stride*2, width*4
+	switch {
+	case o.kDown && width > 16:
+		packDownPair2x512(dst, src, step, k, stride, bits(lanes), bits(width))
+	case o.kDown:
+		packDownPair1x512(dst, src, step, k, stride, bits(lanes), bits(width))
+	default:
+		for lane := 0; lane < width; lane += 16 {
+			offsets := rowOffsets(lane, lanes, step)
+			packAlongPairx512(unsafe.Add(dst, lane*4), src, &offsets, k, stride, bits(min(16, width-lane)))
+		}
+	}
+}
+
+// rowOffsets are the offsets of rows lane..lane+16, with the last of the lanes rows standing in for those beyond.
+func rowOffsets(lane, lanes, bytes int) (offsets [16]int) {
+	for r := range offsets {
+		offsets[r] = min(lane+r, lanes-1) * bytes
+	}
+	return offsets
+}
+
+// widen reads len(dst) bfloat16.
+func widen(dst []float32, src unsafe.Pointer) {
+	if tier.Current() >= tier.AVX512 && len(dst) > 0 {
+		widen512(&dst[0], src, len(dst))
+		return
+	}
+	widenPortable(dst, src)
+}
+
+// narrow writes len(src) bfloat16.
+func narrow(dst unsafe.Pointer, src []float32) {
+	if tier.Current() >= tier.AVX512 && len(src) > 0 {
+		narrow512(dst, &src[0], len(src))
+		return
+	}
+	narrowPortable(dst, src)
+}
