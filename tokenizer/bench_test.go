@@ -2,8 +2,10 @@ package tokenizer
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,5 +79,30 @@ func BenchmarkLoadTiktoken(b *testing.B) {
 		if _, err := LoadTiktoken(bytes.NewReader(data), split.CL100K); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkTrain(b *testing.B) {
+	var docs []string
+	for _, name := range []string{"en-00", "en-01", "en-02", "en-03", "en-04", "en-05", "en-06", "en-07", "pt-00", "pt-01"} {
+		docs = append(docs, sharedDocuments(b, name+".jsonl.gz", 1<<30)...)
+	}
+	for _, c := range []struct {
+		name      string
+		megabytes int
+		vocab     int
+	}{{"16MB-4k", 16, 4096}, {"86MB-32k", 86, 32768}} {
+		b.Run(c.name, func(b *testing.B) {
+			part, total := 0, 0
+			for ; part < len(docs) && total < c.megabytes*1e6; part++ {
+				total += len(docs[part])
+			}
+			b.SetBytes(int64(total))
+			for b.Loop() {
+				if _, err := TrainBPE(context.Background(), slices.Values(docs[:part]), TrainOptions{VocabSize: c.vocab}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -117,3 +117,17 @@ func ByRegexp(expression string) (*Pattern, bool) {
 	}
 	return nil, false
 }
+
+// Boundary returns the first place at or after from where every pattern starts
+// a pre-token, whatever stands before or behind it: the blank between two
+// ASCII letters. A text may be cut there and its halves be split on their own.
+// It is len(text) if there is none.
+func Boundary(text string, from int) int {
+	isLetter := func(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
+	for at := max(from, 1); at+1 < len(text); at++ {
+		if text[at] == ' ' && isLetter(text[at-1]) && isLetter(text[at+1]) {
+			return at
+		}
+	}
+	return len(text)
+}

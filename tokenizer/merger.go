@@ -1,0 +1,308 @@
+package tokenizer
+
+import (
+	"context"
+	"math"
+	"slices"
+)
+
+// A merger finds merges. All different words lie one behind the other in
+// cells, one cell for each byte, so that the place of a token is that of its
+// first byte and the next token starts where it ends. Each pair of ids knows
+// its count and where it occurs; a merge visits just these places, however
+// long the words are.
+//
+// It rests on two facts. Merges inside a stretch of text that no merge has
+// crossed do not depend on what is around it, so the bytes of a token are
+// always put together by the same two halves: a merge never gives a token that
+// exists. So once a merge is done, the pairs with its token only get fewer.
+type merger struct {
+	options TrainOptions
+	tokens  []string // by id
+	merges  [][2]int32
+
+	cells   []cell
+	weights []int64 // by word: how often it occurs
+
+	pairs   []pairCount
+	indexOf pairIndex
+	queue   pairQueue
+	slab    []int32 // memory for places
+
+	// Of the merge at work: where it took place, and the pairs that its
+	// halves lost and its result gained, by the id of the neighbour.
+	merged                                 []int32
+	lostLeft, lostRight, newLeft, newRight neighbours
+}
+
+// A cell is one byte of a word. At the first byte of a token it holds its id;
+// at the last byte of a longer token minus its length; between them, inside.
+// A border stands before, between and behind the words.
+type cell struct{ id, word int32 }
+
+const (
+	inside = -1
+	border = math.MinInt32
+)
+
+// A pairCount is a pair of neighbouring tokens: how often it occurs and where
+// its left half starts, in ascending order. At some of these places it may
+// occur no longer.
+type pairCount struct {
+	count       int64
+	places      []int32
+	left, right int32
+	fresh       int32 // places that are to be added
+}
+
+// neighbours finds pairs by one of their halves while a merge is at work.
+type neighbours struct {
+	pairOf []int32 // by id: index of the pair plus one, 0 if not met yet
+	met    []int32 // ids
+}
+
+func (n *neighbours) reset() {
+	for _, id := range n.met {
+		n.pairOf[id] = 0
+	}
+	n.met = n.met[:0]
+}
+
+// newMerger lays out the words of at least two bytes and counts their pairs.
+// It empties the table.
+func newMerger(words *wordTable, tokens []string, o TrainOptions) *merger {
+	m := &merger{options: o, tokens: slices.Clone(tokens), indexOf: newPairIndex()}
+	var ids [256]int32
+	for id, token := range tokens {
+		if token != "" {
+			ids[token[0]] = int32(id)
+		}
+	}
+	m.cells = append(make([]cell, 0, len(words.words)+words.n+1), cell{id: border})
+	for i := range words.slots {
+		s := &words.slots[i]
+		if s.length < 2 {
+			continue
+		}
+		for _, b := range words.word(s) {
+			m.cells = append(m.cells, cell{ids[b], int32(len(m.weights))})
+		}
+		m.cells = append(m.cells, cell{id: border})
+		m.weights = append(m.weights, s.count)
+	}
+	*words = wordTable{}
+	for _, n := range []*neighbours{&m.lostLeft, &m.lostRight, &m.newLeft, &m.newRight} {
+		n.pairOf = make([]int32, o.VocabSize)
+	}
+	m.countBytePairs()
+	return m
+}
+
+// countBytePairs finds the pairs of bytes, their counts and their places.
+func (m *merger) countBytePairs() {
+	visit := func(do func(p *pairCount, at int)) {
+		for at := 1; at+1 < len(m.cells); at++ {
+			if left, right := m.cells[at].id, m.cells[at+1].id; left >= 0 && right >= 0 {
+				do(&m.pairs[m.pair(left, right)], at)
+			}
+		}
+	}
+	visit(func(p *pairCount, at int) {
+		p.count += m.weights[m.cells[at].word]
+		p.fresh++
+	})
+	for i := range m.pairs {
+		m.makeRoom(&m.pairs[i])
+	}
+	visit(func(p *pairCount, at int) { p.places = append(p.places, int32(at)) })
+	for i := range m.pairs {
+		m.enqueue(int32(i))
+	}
+}
+
+// run merges until the vocabulary is full or no pair is frequent enough.
+func (m *merger) run(ctx context.Context, progress *reporter) error {
+	for len(m.tokens) < m.options.VocabSize {
+		if len(m.merges)%64 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			progress.Merges = len(m.merges)
+			progress.report(false)
+		}
+		index, ok := m.best()
+		if !ok {
+			break
+		}
+		m.merge(index)
+	}
+	progress.Merges = len(m.merges)
+	return nil
+}
+
+// best takes the best pair from the queue. The counts in the queue may be out
+// of date, but only too high.
+func (m *merger) best() (index int32, ok bool) {
+	for m.queue.len() > 0 {
+		top := m.queue.pop()
+		if m.pairs[top.index].count == top.count {
+			return top.index, true
+		}
+		m.enqueue(top.index)
+	}
+	return 0, false
+}
+
+// enqueue queues a pair, unless it must not or cannot become a token.
+func (m *merger) enqueue(index int32) {
+	p := &m.pairs[index]
+	limit := m.options.MaxTokenLength
+	if p.count < m.options.MinFrequency || limit > 0 && m.length(p.left)+m.length(p.right) > int32(limit) {
+		return
+	}
+	m.queue.push(queuedPair{count: p.count, key: pairKey(p.left, p.right), index: index})
+}
+
+func (m *merger) length(id int32) int32 { return int32(len(m.tokens[id])) }
+
+// pair returns the index of a pair, which may be new.
+func (m *merger) pair(left, right int32) int32 {
+	index := m.indexOf.findOrAdd(pairKey(left, right), int32(len(m.pairs)))
+	if int(index) == len(m.pairs) {
+		m.pairs = append(m.pairs, pairCount{left: left, right: right})
+	}
+	return index
+}
+
+// makeRoom gives a pair memory for its fresh places.
+func (m *merger) makeRoom(p *pairCount) {
+	const slabSize = 1 << 18
+	n := len(p.places) + int(p.fresh)
+	p.fresh = 0
+	if cap(p.places) >= n {
+		return
+	}
+	var room []int32
+	if n > slabSize/8 {
+		room = make([]int32, 0, n)
+	} else {
+		if len(m.slab) < n {
+			m.slab = make([]int32, slabSize)
+		}
+		room, m.slab = m.slab[:0:n], m.slab[n:]
+	}
+	p.places = append(room, p.places...)
+}
+
+// before returns the token before the one at a place, and where it starts; the
+// id is negative at the start of a word.
+func (m *merger) before(at int32) (id, start int32) {
+	switch c := m.cells[at-1].id; {
+	case c == border:
+		return border, at - 1
+	case c >= 0:
+		return c, at - 1
+	default:
+		return m.cells[at+c].id, at + c
+	}
+}
+
+// merge makes a pair a token, unless it looks like a special token: replaces
+// it everywhere and brings counts, places and queue up to date.
+func (m *merger) merge(index int32) {
+	p := &m.pairs[index]
+	left, right, places := p.left, p.right, p.places
+	token := m.tokens[left] + m.tokens[right]
+	if slices.Contains(m.options.Specials, token) {
+		return
+	}
+	id := int32(len(m.tokens))
+	m.tokens = append(m.tokens, token)
+	m.merges = append(m.merges, [2]int32{left, right})
+	m.replace(places, left, right, id)
+	p.count, p.places = 0, nil
+	m.gain(id)
+}
+
+// replace writes id over the pair, from left to right, notes the places in
+// m.merged, and lowers the counts of the pairs with the neighbours.
+func (m *merger) replace(places []int32, left, right, id int32) {
+	leftLen, rightLen := m.length(left), m.length(right)
+	m.merged = m.merged[:0]
+	for _, at := range places {
+		middle := at + leftLen
+		if m.cells[at].id != left || m.cells[middle].id != right {
+			continue
+		}
+		end := middle + rightLen
+		weight := m.weights[m.cells[at].word]
+		// If the neighbour was merged just now, the pair between them was lost
+		// when that one lost its right neighbour.
+		if other, _ := m.before(at); other >= 0 && other != id {
+			m.lose(&m.lostLeft, other, other, left, weight)
+		}
+		if other := m.cells[end].id; other >= 0 {
+			m.lose(&m.lostRight, other, right, other, weight)
+		}
+		m.cells[middle-1].id = inside
+		m.cells[middle].id = inside
+		m.cells[end-1].id = -(leftLen + rightLen)
+		m.cells[at].id = id
+		m.merged = append(m.merged, at)
+	}
+	m.lostLeft.reset()
+	m.lostRight.reset()
+}
+
+// lose lowers the count of a pair, one half of which is a neighbour.
+func (m *merger) lose(n *neighbours, neighbour, left, right int32, weight int64) {
+	m.pairs[m.neighbourPair(n, neighbour, left, right)].count -= weight
+}
+
+func (m *merger) neighbourPair(n *neighbours, neighbour, left, right int32) int32 {
+	if n.pairOf[neighbour] == 0 {
+		n.pairOf[neighbour] = m.pair(left, right) + 1
+		n.met = append(n.met, neighbour)
+	}
+	return n.pairOf[neighbour] - 1
+}
+
+// gain raises the counts of the pairs that the token at m.merged forms with its
+// neighbours, adds their places, and queues them.
+func (m *merger) gain(id int32) {
+	m.visitNeighbours(id, func(index, at int32) {
+		p := &m.pairs[index]
+		p.count += m.weights[m.cells[at].word]
+		p.fresh++
+	})
+	for _, n := range []*neighbours{&m.newLeft, &m.newRight} {
+		for _, neighbour := range n.met {
+			m.makeRoom(&m.pairs[n.pairOf[neighbour]-1])
+		}
+	}
+	m.visitNeighbours(id, func(index, at int32) {
+		p := &m.pairs[index]
+		p.places = append(p.places, at)
+	})
+	for _, n := range []*neighbours{&m.newLeft, &m.newRight} {
+		for _, neighbour := range n.met {
+			m.enqueue(n.pairOf[neighbour] - 1)
+		}
+		n.reset()
+	}
+}
+
+// visitNeighbours calls do for every pair of which the token at m.merged is a
+// half, with the place of the pair; for a pair of two such tokens once.
+func (m *merger) visitNeighbours(id int32, do func(index, at int32)) {
+	length := m.length(id)
+	for _, at := range m.merged {
+		if other, start := m.before(at); other >= 0 {
+			do(m.neighbourPair(&m.newLeft, other, other, id), start)
+		}
+		end := at + length
+		if other := m.cells[end].id; other >= 0 && other != id {
+			do(m.neighbourPair(&m.newRight, other, id, other), at)
+		}
+	}
+}
