@@ -335,3 +335,6 @@ func (p *Plan) binding(c *Call, arena kernels.Buffer, storage func(*Var) kernels
 	}
 	return b
 }
+
+// Vars lists the roots of all storage that the plan touches, in order of first use.
+func (p *Plan) Vars() []*Var { return p.vars }

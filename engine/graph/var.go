@@ -97,3 +97,9 @@ func (v *Var) bind(b kernels.Buffer, off int) {
 const arenaAlign = 64
 
 func align(n int) int { return (n + arenaAlign - 1) / arenaAlign * arenaAlign }
+
+// Root is the Var whose storage this one is part of: itself, unless it is part of a flat one.
+func (v *Var) Root() *Var {
+	r, _ := v.root()
+	return r
+}

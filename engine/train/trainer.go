@@ -1,0 +1,248 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"forja/engine/data"
+	"forja/engine/graph"
+	"forja/engine/model"
+	"forja/engine/optim"
+	"forja/kernels"
+)
+
+// A Trainer is one model in training on one device. It is used where its Backend is: inside Device.Do.
+type Trainer struct {
+	Model    *model.Model
+	Optim    *optim.Optimizer
+	Schedule optim.Schedule
+	Seed     uint64
+	Spikes   *Spikes // nil: no update is skipped
+
+	Step   int    // updates done
+	Sample uint64 // global number of the next sample
+
+	s                               *graph.Session
+	plans                           *Plans
+	first, more, norm, update, eval *graph.Step
+	control                         [kernels.ControlSize]float32
+	rng                             [kernels.RandomBlock]int32
+	logp, entropy, dlogp            []float32
+}
+
+// NewTrainer gives the plans storage on a device. Parameters are zero until Load or a checkpoint sets them.
+func NewTrainer(b kernels.Backend, m *model.Model, o *optim.Optimizer, p *Plans) (*Trainer, error) {
+	t := &Trainer{Model: m, Optim: o, s: graph.NewSession(b), plans: p}
+	if err := t.bind(); err != nil {
+		t.s.Close()
+		return nil, err
+	}
+	n := p.Micro * p.Length
+	t.logp, t.entropy, t.dlogp = make([]float32, n), make([]float32, n), make([]float32, n)
+	return t, nil
+}
+
+func (t *Trainer) bind() error {
+	if err := t.s.Add(t.plans.vars...); err != nil {
+		return err
+	}
+	for v, x := range t.Model.Constants() {
+		graph.Set(t.s, v, x)
+	}
+	for _, b := range []struct {
+		step *(*graph.Step)
+		plan *graph.Plan
+	}{{&t.first, t.plans.First}, {&t.more, t.plans.More}, {&t.norm, t.plans.Norm}, {&t.update, t.plans.Update}, {&t.eval, t.plans.Eval}} {
+		var err error
+		if *b.step, err = t.s.Bind(b.plan); err != nil {
+			return err
+		}
+	}
+	return t.s.Backend().Sync()
+}
+
+// Session is the trainer's storage.
+func (t *Trainer) Session() *graph.Session { return t.s }
+
+// Shape is the work of one update.
+func (t *Trainer) Shape() Shape { return t.plans.Shape }
+
+// Memory is what the trainer has allocated.
+func (t *Trainer) Memory() Memory { return t.plans.Memory() }
+
+// Close frees the trainer's storage.
+func (t *Trainer) Close() { t.s.Close() }
+
+// Stats are the figures of one update.
+type Stats struct {
+	Step     int     // number of the update, from 1
+	Tokens   int     // in the update's rows
+	Loss     float64 // nats per counted target
+	Entropy  float64 // of the model's distribution, mean over counted targets
+	GradNorm float64
+	Rate     float64 // learning rate
+	Skipped  bool    // the update was left out: its norm was a spike
+	Elapsed  time.Duration
+}
+
+// A NotFiniteError says that a step's loss or gradient is NaN or infinite. Nothing was updated.
+type NotFiniteError struct {
+	Step           int
+	Loss, GradNorm float64
+	First          string // the first value that is not finite
+}
+
+func (e *NotFiniteError) Error() string {
+	return fmt.Sprintf("step %d: loss %g, gradient norm %g: stopped before the update\nfirst bad value: %s", e.Step, e.Loss, e.GradNorm, e.First)
+}
+
+// Update is one step on a whole batch, the samples from t.Sample on.
+func (t *Trainer) Update(b *data.Batch) (Stats, error) {
+	start := time.Now()
+	st := Stats{Step: t.Step + 1, Tokens: len(b.Tokens), Rate: t.Schedule.At(t.Step)}
+	if b.Rows != t.plans.Rows || b.Length != t.plans.Length {
+		return st, fmt.Errorf("batch of %d×%d tokens for a trainer of %d×%d", b.Rows, b.Length, t.plans.Rows, t.plans.Length)
+	}
+	if b.Count == 0 {
+		return st, fmt.Errorf("step %d: no target counts in the batch", st.Step)
+	}
+	for r := 0; r < b.Rows; r += t.plans.Micro {
+		step := t.more
+		if r == 0 {
+			step = t.first
+		}
+		loss, entropy, err := t.micro(step, b, r, -1/float64(b.Count))
+		if err != nil {
+			return st, err
+		}
+		st.Loss += loss / float64(b.Count)
+		st.Entropy += entropy / float64(b.Count)
+	}
+	t.Optim.SetControl(&t.control, t.Step, st.Rate)
+	graph.Set(t.s, t.Optim.Control, t.control[:])
+	t.norm.Run()
+	graph.Get(t.s, t.Optim.Control, t.control[:])
+	if err := t.s.Backend().Sync(); err != nil {
+		return st, err
+	}
+	st.GradNorm = float64(t.control[kernels.ControlNorm])
+	if bad(st.Loss) || bad(st.GradNorm) {
+		return st, t.diagnose(b, st)
+	}
+	if st.Skipped = t.Spikes.Spike(st.GradNorm); !st.Skipped {
+		t.update.Run()
+	}
+	if err := t.s.Backend().Sync(); err != nil {
+		return st, err
+	}
+	t.Step++
+	t.Sample += uint64(b.Rows)
+	st.Elapsed = time.Since(start)
+	return st, nil
+}
+
+func bad(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
+
+// micro runs a step on the rows of b from row on and returns the sums of loss and entropy over counted targets. The
+// cotangent of a counted log-probability is scale; 0 runs without gradients.
+func (t *Trainer) micro(step *graph.Step, b *data.Batch, row int, scale float64) (loss, entropy float64, err error) {
+	lo, hi := row*b.Length, (row+t.plans.Micro)*b.Length
+	in, s := t.plans.inputs, t.s
+	graph.Set(s, in.tokens, b.Tokens[lo:hi])
+	graph.Set(s, in.targets, b.Targets[lo:hi])
+	graph.Set(s, in.positions, b.Positions[lo:hi])
+	graph.Set(s, in.lo, b.Lo[lo:hi])
+	if scale != 0 {
+		for i, m := range b.Mask[lo:hi] {
+			t.dlogp[i] = float32(float64(m) * scale)
+		}
+		graph.Set(s, in.dlogp, t.dlogp)
+		if v := t.Model.Random(); v != nil {
+			sample := t.Sample + uint64(row)
+			t.rng = [4]int32{int32(t.Seed), int32(t.Seed >> 32), int32(sample), int32(sample >> 32)}
+			graph.Set(s, v, t.rng[:])
+		}
+	}
+	step.Run()
+	if err := graph.Output(step, "logp", t.logp); err != nil {
+		return 0, 0, err
+	}
+	if err := graph.Output(step, "entropy", t.entropy); err != nil {
+		return 0, 0, err
+	}
+	if err := s.Backend().Sync(); err != nil {
+		return 0, 0, err
+	}
+	for i, m := range b.Mask[lo:hi] {
+		if m != 0 {
+			loss -= float64(m) * float64(t.logp[i])
+			entropy += float64(m) * float64(t.entropy[i])
+		}
+	}
+	return loss, entropy, nil
+}
+
+// diagnose replays the micro-steps of a bad update to find where the numbers go wrong first.
+func (t *Trainer) diagnose(b *data.Batch, st Stats) error {
+	e := &NotFiniteError{Step: st.Step, Loss: st.Loss, GradNorm: st.GradNorm, First: "none found on replay"}
+	for r := 0; r < b.Rows; r += t.plans.Micro {
+		if _, _, err := t.micro(t.eval, b, r, -1/float64(b.Count)); err != nil { // sets the inputs
+			return err
+		}
+		found := false
+		err := t.first.Trace(func(v graph.Traced) bool {
+			if v.Bad > 0 {
+				found = true
+				e.First = fmt.Sprintf("%s at %s, %d of %d elements (row %d of the batch)", v.Op, v.Site, v.Bad, v.Shape.Size(), r)
+				if v.Name != "" {
+					e.First = v.Name + ", " + e.First
+				}
+			}
+			return !found
+		})
+		if err != nil {
+			return err
+		}
+		if found {
+			break
+		}
+	}
+	return e
+}
+
+// Evaluation is the likelihood of held-out text.
+type Evaluation struct {
+	Loss   float64 // nats per counted target
+	BPB    float64 // bits per byte of text; NaN where the bytes are not known
+	Tokens int     // counted targets
+	Bytes  float64
+}
+
+// Evaluate goes through a source once, or through its first most targets (0: all).
+func (t *Trainer) Evaluate(src data.Source, most int) (Evaluation, error) {
+	var ev Evaluation
+	b := data.NewBatch(t.plans.Micro, t.plans.Length)
+	sum := 0.0
+	for sample := uint64(0); sample < src.Samples() && (most == 0 || ev.Tokens < most); sample += uint64(b.Rows) {
+		if err := src.Fill(b, sample); err != nil {
+			return ev, err
+		}
+		loss, _, err := t.micro(t.eval, b, 0, 0)
+		if err != nil {
+			return ev, err
+		}
+		sum += loss
+		ev.Tokens += b.Count
+		ev.Bytes += b.Bytes
+	}
+	if ev.Tokens == 0 {
+		return ev, fmt.Errorf("validation: no target counts")
+	}
+	ev.Loss = sum / float64(ev.Tokens)
+	ev.BPB = math.NaN()
+	if ev.Bytes > 0 {
+		ev.BPB = sum / math.Ln2 / ev.Bytes
+	}
+	return ev, nil
+}
