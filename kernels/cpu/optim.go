@@ -20,10 +20,10 @@ type gradNorm struct {
 const normPieces = 32
 
 // Do sums part k.
-func (p *gradNorm) Do(worker, k int) {
+func (p *gradNorm) Do(_, k int) {
 	var sum float64
-	for k := k * normPieces; k < min((k+1)*normPieces, p.cut.pieces()); k++ {
-		i0, i1, lo, hi := p.cut.piece(k)
+	for piece := k * normPieces; piece < min((k+1)*normPieces, p.cut.pieces()); piece++ {
+		i0, i1, lo, hi := p.cut.piece(piece)
 		for i := i0; i < i1; i++ {
 			sum += float64(vec.SumSquares(p.x.f32(i, lo, hi)))
 		}

@@ -151,4 +151,3 @@ func everyDType(t *testing.T, f func(t *testing.T, r *rig)) {
 		t.Run(d.String(), func(t *testing.T) { f(t, newRig(t, 2, d)) })
 	}
 }
-
