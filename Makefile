@@ -1,0 +1,43 @@
+# forja: `make help` lists what there is.
+
+GO ?= go
+export CGO_ENABLED = 0
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help build test test-all race speedrun bench lint generate clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+build: ## build ./forja
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o forja ./cmd/forja
+
+test: ## run the tests, in a few minutes on two cores
+	$(GO) test ./...
+
+test-all: ## run the long tests too: every CPU tier, long simulations
+	FORJA_LONG=1 $(GO) test -timeout 15m ./...
+	FORJA_CPU=avx512 $(GO) test ./kernels/... ./engine/graph ./engine/train
+	FORJA_CPU=avx2 $(GO) test ./kernels/... ./engine/graph ./engine/train
+	$(GO) test -tags noasm ./kernels/... ./engine/graph
+
+race: ## run concurrent packages under the race detector (needs gcc)
+	CGO_ENABLED=1 $(GO) test -race -short ./kernels/cpu/par ./kernels ./engine/data/... ./engine/sched/... ./engine/vfs/... ./tokenizer/...
+
+speedrun: build ## tokenizer, pretraining, LoRA and a chat, from Go's own sources, in minutes
+	./forja speedrun
+
+bench: build ## kernels, a training step and decoding, against OpenBLAS where there is one
+	./forja bench
+
+lint: ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+generate: ## write generated assembly again
+	$(GO) generate ./kernels/cpu/...
+
+clean: ## remove what build made
+	rm -f forja

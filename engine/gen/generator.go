@@ -1,0 +1,292 @@
+package gen
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"forja/engine/graph"
+	"forja/engine/model"
+	"forja/kernels"
+)
+
+// Size is what a Generator is built for.
+type Size struct {
+	Context int // most positions of a sequence; 0 is the model's
+	Chunk   int // tokens of a prompt that go through the model at once; 0 means 128
+	Page    int // positions of a cache page; 0 means 64
+}
+
+// A Generator continues one sequence at a time. It is used where its Backend is: inside Device.Do.
+type Generator struct {
+	m        *model.Model
+	s        *graph.Session
+	size     Size
+	one      *pass
+	chunk    *pass
+	seen     *graph.Var
+	seenHost []byte
+	cached   []int32 // tokens whose keys and values are in the cache
+	own      []*graph.Var
+}
+
+// A pass is the plan of one forward step over a fixed number of tokens, and its inputs.
+type pass struct {
+	n                                  int
+	tokens, positions, seq, slot, last *graph.Var
+	params, next, logp                 *graph.Var
+	step                               *graph.Step
+	host                               struct{ tokens, positions, seq, slot []int32 }
+}
+
+// New records and binds a model's generation in a session that holds, or will hold, its parameters.
+func New(s *graph.Session, m *model.Model, size Size) (*Generator, error) {
+	if size.Context == 0 || size.Context > m.Context {
+		size.Context = m.Context
+	}
+	if size.Chunk == 0 {
+		size.Chunk = min(128, size.Context)
+	}
+	if size.Page == 0 {
+		size.Page = 64
+	}
+	pages := (size.Context + size.Page - 1) / size.Page
+	d := m.Params()[0].DType
+	caches := m.NewCaches(pages, size.Page, d)
+	table := graph.NewVar("cache.table", kernels.I32, 1, pages)
+	g := &Generator{m: m, s: s, size: size}
+	vocab := (m.Vocab + 63) / 64 * 64
+	g.seen = graph.NewVar("seen", kernels.U8, 1, vocab)
+	g.seenHost = make([]byte, vocab)
+	g.own = []*graph.Var{table, g.seen}
+	for _, c := range caches {
+		g.own = append(g.own, c.K, c.V)
+	}
+	identity := make([]int32, pages)
+	for i := range identity {
+		identity[i] = int32(i)
+	}
+	if err := s.Add(append(g.own, m.Params()...)...); err != nil {
+		return nil, err
+	}
+	graph.Set(s, table, identity)
+	for v, x := range m.Constants() {
+		if err := s.Add(v); err != nil {
+			return nil, err
+		}
+		graph.Set(s, v, x)
+	}
+	var err error
+	if g.one, err = g.record(1, caches, table); err != nil {
+		return nil, err
+	}
+	if g.chunk, err = g.record(size.Chunk, caches, table); err != nil {
+		return nil, err
+	}
+	return g, s.Backend().Sync()
+}
+
+// record compiles a pass over n tokens, of which the last valid one gets logits and a sample.
+func (g *Generator) record(n int, caches []graph.Cache, table *graph.Var) (*pass, error) {
+	i32 := func(name string, shape ...int) *graph.Var {
+		return graph.NewVar(fmt.Sprintf("%s.%d", name, n), kernels.I32, shape...)
+	}
+	p := &pass{n: n, tokens: i32("tokens", n), positions: i32("positions", n), seq: i32("seq", n), slot: i32("slot", n),
+		last: i32("last", 1), next: i32("next", 1), logp: graph.NewVar("logp", kernels.F32, 1),
+		params: graph.NewVar("params", kernels.F32, 1, kernels.SampleParams)}
+	r := graph.New()
+	x := g.m.Decode(r, model.DecodeInputs{Tokens: r.Leaf(p.tokens), Positions: r.Leaf(p.positions), Seq: r.Leaf(p.seq),
+		Slot: r.Leaf(p.slot), Table: r.Leaf(table)}, caches)
+	if n > 1 {
+		x = r.Embed(x, r.Leaf(p.last))
+	}
+	logits := g.m.Logits(r, x)
+	r.Output("logits", logits)
+	r.Sample(logits, p.next, p.logp, p.params, g.seen, g.m.Vocab)
+	plan, err := r.Compile(graph.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if p.step, err = g.s.Bind(plan); err != nil {
+		return nil, err
+	}
+	g.own = append(g.own, p.tokens, p.positions, p.seq, p.slot, p.next, p.logp, p.params)
+	if n > 1 {
+		g.own = append(g.own, p.last)
+	}
+	for _, h := range []*[]int32{&p.host.tokens, &p.host.positions, &p.host.seq, &p.host.slot} {
+		*h = make([]int32, n)
+	}
+	return p, nil
+}
+
+// Close frees the caches and inputs; the parameters stay in the session.
+func (g *Generator) Close() { g.s.Remove(g.own...) }
+
+// Forget drops the cache: the parameters have changed.
+func (g *Generator) Forget() { g.cached = g.cached[:0] }
+
+// Context is the longest sequence, prompt included.
+func (g *Generator) Context() int { return g.size.Context }
+
+// Sampling says how the next token is chosen.
+type Sampling struct {
+	Temperature float64 // 0 takes the likeliest
+	TopK        int     // 0 keeps all
+	TopP        float64 // 0 or 1 keeps all
+	MinP        float64 // relative to the likeliest; 0 keeps all
+	Repetition  float64 // penalty of tokens already in the sequence; 0 or 1 changes nothing
+	Seed        uint64
+}
+
+// Validate reports an impossible value, naming the recipe's key.
+func (s Sampling) Validate() error {
+	switch {
+	case !(s.Temperature >= 0):
+		return fmt.Errorf("sample.temperature: %g is negative", s.Temperature)
+	case s.TopK < 0:
+		return fmt.Errorf("sample.top_k: %d is negative", s.TopK)
+	case !(s.TopP >= 0 && s.TopP <= 1):
+		return fmt.Errorf("sample.top_p: %g is not between 0 and 1", s.TopP)
+	case !(s.MinP >= 0 && s.MinP <= 1):
+		return fmt.Errorf("sample.min_p: %g is not between 0 and 1", s.MinP)
+	case !(s.Repetition >= 0):
+		return fmt.Errorf("sample.repetition: %g is negative", s.Repetition)
+	}
+	return nil
+}
+
+// Usage counts what a completion cost.
+type Usage struct {
+	Prompt, Cached, Tokens int           // tokens of the prompt, of those already in the cache, and generated
+	First                  time.Duration // until the first token
+	Total                  time.Duration
+}
+
+// Rate is the tokens a second after the first.
+func (u Usage) Rate() float64 {
+	if u.Tokens < 2 {
+		return 0
+	}
+	return float64(u.Tokens-1) / (u.Total - u.First).Seconds()
+}
+
+// A Token is a generated id and its log-probability under the distribution it was drawn from.
+type Token struct {
+	ID      int32
+	LogProb float32
+}
+
+// Generate continues prompt until emit returns false, most tokens have come, or the context is full. Ids that end a
+// text are emitted like others. It forgets nothing: the next prompt that begins with the same tokens reuses the cache.
+func (g *Generator) Generate(ctx context.Context, prompt []int32, s Sampling, most int, emit func(Token) bool) (Usage, error) {
+	u := Usage{Prompt: len(prompt)}
+	start := time.Now()
+	if err := s.Validate(); err != nil {
+		return u, err
+	}
+	if len(prompt) == 0 {
+		return u, fmt.Errorf("the prompt has no tokens")
+	}
+	if len(prompt) >= g.size.Context {
+		return u, fmt.Errorf("the prompt has %d tokens and the context is %d: nothing can be generated", len(prompt), g.size.Context)
+	}
+	for _, id := range prompt {
+		if id < 0 || int(id) >= g.m.Vocab {
+			return u, fmt.Errorf("the prompt has id %d and the vocabulary is %d: this is another model's tokenizer", id, g.m.Vocab)
+		}
+	}
+	keep := 0 // the last token must go through the model again, for its logits
+	for keep < len(g.cached) && keep < len(prompt)-1 && g.cached[keep] == prompt[keep] {
+		keep++
+	}
+	g.cached, u.Cached = g.cached[:keep], keep
+	clear(g.seenHost)
+	for _, id := range prompt {
+		g.seenHost[id] = 1
+	}
+	next, err := g.feed(ctx, prompt[keep:], s)
+	for ; err == nil && most > 0; most-- {
+		if u.Tokens == 0 {
+			u.First = time.Since(start)
+		}
+		u.Tokens++
+		if !emit(next) || most == 1 || len(g.cached) >= g.size.Context {
+			break
+		}
+		g.seenHost[next.ID] = 1
+		next, err = g.feed(ctx, []int32{next.ID}, s)
+	}
+	u.Total = time.Since(start)
+	return u, err
+}
+
+// feed runs tokens through the model and samples what follows the last.
+func (g *Generator) feed(ctx context.Context, tokens []int32, s Sampling) (Token, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return Token{}, context.Cause(ctx)
+		}
+		p := g.chunk
+		if len(tokens) == 1 {
+			p = g.one
+		}
+		n := min(len(tokens), p.n)
+		if err := g.pass(p, tokens[:n], s, n == len(tokens)); err != nil {
+			return Token{}, err
+		}
+		if tokens = tokens[n:]; len(tokens) == 0 {
+			return g.sampled(p)
+		}
+	}
+}
+
+// pass runs one plan.
+func (g *Generator) pass(p *pass, tokens []int32, s Sampling, sample bool) error {
+	at := len(g.cached)
+	for i := range p.n {
+		if i < len(tokens) {
+			p.host.tokens[i], p.host.positions[i], p.host.seq[i], p.host.slot[i] = tokens[i], int32(at+i), 0, int32(at+i)
+		} else {
+			p.host.tokens[i], p.host.positions[i], p.host.seq[i], p.host.slot[i] = 0, 0, -1, -1
+		}
+	}
+	graph.Set(g.s, p.tokens, p.host.tokens)
+	graph.Set(g.s, p.positions, p.host.positions)
+	graph.Set(g.s, p.seq, p.host.seq)
+	graph.Set(g.s, p.slot, p.host.slot)
+	if p.n > 1 {
+		graph.Set(g.s, p.last, []int32{int32(len(tokens) - 1)})
+	}
+	if sample {
+		params := [kernels.SampleParams]float32{
+			kernels.SampleTemperature: float32(s.Temperature), kernels.SampleTopK: float32(s.TopK), kernels.SampleTopP: float32(s.TopP),
+			kernels.SampleMinP: float32(s.MinP), kernels.SampleRepetition: float32(s.Repetition),
+			kernels.SampleUniform: uniform(s.Seed, uint64(at+len(tokens)))}
+		graph.Set(g.s, p.params, params[:])
+		if s.Repetition != 0 && s.Repetition != 1 {
+			graph.Set(g.s, g.seen, g.seenHost)
+		}
+	}
+	p.step.Run()
+	g.cached = append(g.cached, tokens...)
+	return nil
+}
+
+func (g *Generator) sampled(p *pass) (Token, error) {
+	var id [1]int32
+	var logp [1]float32
+	graph.Get(g.s, p.next, id[:])
+	graph.Get(g.s, p.logp, logp[:])
+	err := g.s.Backend().Sync()
+	return Token{id[0], logp[0]}, err
+}
+
+// uniform is a number in [0,1) from the seed and a position alone (splitmix64).
+func uniform(seed, position uint64) float32 {
+	z := seed*0x9e3779b97f4a7c15 + position + 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	z ^= z >> 31
+	return float32(z>>40) / (1 << 24)
+}
