@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -122,6 +123,9 @@ func (b *BPE) indexSpecials() error {
 	for _, s := range b.config.Specials {
 		if s.Content == "" || s.ID < 0 || s.ID >= MaxVocab {
 			return fmt.Errorf("special token %q with id %d: it needs a content and an id from 0 to %d", s.Content, s.ID, MaxVocab-1)
+		}
+		if !utf8.ValidString(s.Content) {
+			return fmt.Errorf("special token %q is not UTF-8", s.Content)
 		}
 		if other, taken := b.special[s.ID]; taken {
 			return fmt.Errorf("special tokens %q and %q have the same id %d", other.Content, s.Content, s.ID)

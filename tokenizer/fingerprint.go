@@ -10,9 +10,22 @@ import (
 // Fingerprint is the SHA-256, in hexadecimal, of all that decides how text
 // becomes ids and ids become text: the tokens with their ids, the merges in
 // order, the special tokens and the split. It does not depend on the file
-// format a tokenizer was read from, so that a checkpoint can tell whether it
-// is used with the tokenizer it was trained with.
-func (b *BPE) Fingerprint() string { return b.fingerprint() }
+// format a tokenizer was read from nor on WithSpecials, so that a checkpoint
+// can tell whether it is used with the tokenizer it was trained with. Of a
+// Tokenizer of another package it covers the tokens.
+func Fingerprint(t Tokenizer) string {
+	t = unwrap(t)
+	if b, ok := t.(*BPE); ok {
+		return b.fingerprint()
+	}
+	hash := sha256.New()
+	for id := range int32(t.VocabSize()) {
+		if token, ok := t.Token(id); ok {
+			fmt.Fprintf(hash, "token %d %q %t\n", id, token.Bytes, token.Special)
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
 
 func (b *BPE) computeFingerprint() string {
 	hash := sha256.New()

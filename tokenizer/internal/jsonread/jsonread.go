@@ -7,8 +7,7 @@
 // The first error sticks: every later call returns zero values at once, so a
 // caller checks Err when it has read all.
 //
-// Deliberately absent: numbers that are not integers (they can be skipped),
-// writing, and reading from anything but a slice.
+// Deliberately absent: writing, and reading from anything but a slice.
 package jsonread
 
 import (
@@ -215,6 +214,19 @@ func (r *Reader) Int() int64 {
 	if err != nil || !whole {
 		r.at -= len(number)
 		r.Fail("%.30s is not an integer of 64 bits", number)
+	}
+	return n
+}
+
+// Number reads any number, to the nearest float64.
+func (r *Reader) Number() float64 {
+	text, _ := r.number()
+	if r.err != nil {
+		return 0
+	}
+	n, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		r.Fail("%.30s is beyond the range of a number", text)
 	}
 	return n
 }
