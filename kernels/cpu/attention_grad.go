@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"forja/kernels"
+	"forja/kernels/cpu/gemm"
 	"forja/kernels/cpu/vec"
 )
 
@@ -17,67 +18,71 @@ type attendGrad struct {
 // Do computes the gradients of one key-value head.
 func (p *attendGrad) Do(worker, k int) {
 	s := p.b.scratch[worker].reset()
-	shared := p.heads.heads / p.group
+	shared := p.count / p.group
 	kvHead, sequence := k%shared, k/shared
-	first, d := sequence*p.time, p.depth
-	keys := loadBlock(&p.k, first, first+p.time, kvHead, d, s)
-	values := loadBlock(&p.v, first, first+p.time, kvHead, d, s)
-	dk, dv := s.zeros(p.time*d), s.zeros(p.time*d)
+	dk := dense32(s.zeros(p.time*p.depth), p.time, p.depth)
+	dv := dense32(s.zeros(p.time*p.depth), p.time, p.depth)
 	mark := s.used
 	for head := kvHead * p.group; head < (kvHead+1)*p.group; head++ {
 		for t0 := 0; t0 < p.time; t0 += queryBlock {
 			s.used = mark
-			p.block(sequence, head, t0, min(t0+queryBlock, p.time), keys, values, dk, dv, s)
+			p.block(worker, sequence, head, t0, min(t0+queryBlock, p.time), &dk, &dv)
 		}
 	}
+	dkOut, dvOut := p.rows(&p.dk, sequence, kvHead, 0, p.time), p.rows(&p.dv, sequence, kvHead, 0, p.time)
 	for t := range p.time {
-		p.dk.store(first+t, kvHead*d, dk[t*d:(t+1)*d])
-		p.dv.store(first+t, kvHead*d, dv[t*d:(t+1)*d])
+		dkOut.store(t, 0, dk.row(t))
+		dvOut.store(t, 0, dv.row(t))
 	}
 }
 
 // block computes dq of queries [t0, t1) of a head and adds their share of dk and dv.
-func (p *attendGrad) block(sequence, head, t0, t1 int, keys, values, dk, dv []float32, s *scratch) {
-	n, d, first := t1-t0, p.depth, sequence*p.time
-	row := (sequence*p.heads.heads + head) * p.time
-	q := loadBlock(&p.q, first+t0, first+t1, head, d, s)
-	vec.Scale(q, p.scale, q)
-	do := loadBlock(&p.do, first+t0, first+t1, head, d, s)
-	o := loadBlock(&p.o, first+t0, first+t1, head, d, s)
-	delta, lse := p.delta[row+t0:row+t1], p.lse[row+t0:row+t1]
-	for r := range n {
-		delta[r] = vec.Dot(do[r*d:(r+1)*d], o[r*d:(r+1)*d])
-	}
-	dq, probs, dprobs := s.zeros(n*d), s.floats(n*keyBlock), s.floats(n*keyBlock)
+func (p *attendGrad) block(worker, sequence, head, t0, t1 int, dk, dv *matrix) {
+	s, n, d := &p.b.scratch[worker], t1-t0, p.depth
+	q, do := p.rows(&p.q, sequence, head, t0, t1), p.rows(&p.do, sequence, head, t0, t1)
+	at := (sequence*p.count + head) * p.time
+	delta, lse := p.delta[at+t0:at+t1], p.lse[at+t0:at+t1]
+	p.deltas(delta, p.rows(&p.o, sequence, head, t0, t1), do, s)
+	dq := dense32(s.zeros(n*d), n, d)
 
-	begin, _ := p.visible(sequence, t0)
-	_, end := p.visible(sequence, t1-1)
+	begin, end := p.keysOf(sequence, t0, t1)
+	mark := s.used
 	for k0 := begin; k0 < end; k0 += keyBlock {
+		s.used = mark
 		k1 := min(k0+keyBlock, end)
 		width := k1 - k0
-		mulNT(probs, q, keys[k0*d:k1*d], n, width, d)
-		mulNT(dprobs, do, values[k0*d:k1*d], n, width, d)
+		keys, values := p.rows(&p.k, sequence, head/p.group, k0, k1), p.rows(&p.v, sequence, head/p.group, k0, k1)
+		probs, dprobs := dense32(s.floats(n*width), n, width), dense32(s.floats(n*width), n, width)
+		p.b.multiply(worker, gemm.NT, d, p.scale, q, keys, probs, false)
+		p.b.multiply(worker, gemm.NT, d, 1, do, values, dprobs, false)
 		for r := range n {
 			lo, hi := p.visible(sequence, t0+r)
-			lo, hi = max(lo-k0, 0), min(hi-k0, width)
-			scoreGrad(probs[r*width:(r+1)*width], dprobs[r*width:(r+1)*width], lo, hi, lse[r], delta[r])
+			scoreGrad(probs.row(r), dprobs.row(r), lo-k0, hi-k0, lse[r], delta[r])
 		}
-		mulTN(dv[k0*d:k1*d], probs, do, width, d, n)
-		mulTN(dk[k0*d:k1*d], dprobs, q, width, d, n)
-		mulNN(dq, dprobs, keys[k0*d:k1*d], n, d, width)
+		p.b.multiply(worker, gemm.TN, n, 1, probs, do, dv.block(k0, k1, 0, d), true)
+		p.b.multiply(worker, gemm.TN, n, p.scale, dprobs, q, dk.block(k0, k1, 0, d), true)
+		p.b.multiply(worker, gemm.NN, width, p.scale, dprobs, keys, dq, true)
 	}
-	vec.Scale(dq, p.scale, dq)
+	out := p.rows(&p.dq, sequence, head, t0, t1)
 	for r := range n {
-		p.dq.store(first+t0+r, head*d, dq[r*d:(r+1)*d])
+		out.store(r, 0, dq.row(r))
 	}
+}
+
+// deltas is Σ do·o of each row.
+func (p *attendGrad) deltas(delta []float32, o, do matrix, s *scratch) {
+	mark := s.used
+	for r := range delta {
+		s.used = mark
+		delta[r] = vec.Dot(o.load(r, 0, o.cols, s), do.load(r, 0, do.cols, s))
+	}
+	s.used = mark
 }
 
 // scoreGrad turns one query's scores of a block, of which [lo, hi) are visible, to probabilities, and the gradient of
 // the probabilities to that of the scores.
 func scoreGrad(probs, dprobs []float32, lo, hi int, lse, delta float32) {
-	if lo >= hi {
-		lo, hi = 0, 0
-	}
+	lo, hi = clip(lo, hi, len(probs))
 	clear(probs[:lo])
 	clear(probs[hi:])
 	clear(dprobs[:lo])

@@ -23,6 +23,7 @@ type Options struct {
 type Backend struct {
 	pool    *par.Pool
 	gemm    *gemm.Engine
+	small   []*gemm.Engine // one for each worker, for products within a task
 	info    kernels.Info
 	limit   int
 	usage   kernels.Usage
@@ -81,6 +82,12 @@ func open(o Options) (*Backend, error) {
 	b.shared.held = &b.held
 	b.gemm = gemm.New(b.pool)
 	b.held.Add(int64(b.gemm.ScratchBytes()))
+	alone := par.New(1)
+	for range threads {
+		e := gemm.New(alone)
+		b.small = append(b.small, e)
+		b.held.Add(int64(e.ScratchBytes()))
+	}
 	memory := physicalMemory()
 	b.limit = o.Memory
 	if b.limit == 0 {

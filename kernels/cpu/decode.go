@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"math"
-
 	"forja/kernels"
 	"forja/kernels/cpu/vec"
 )
@@ -96,10 +94,7 @@ func (b *Backend) PagedAttention(o, q, kcache, vcache, table, seq, pos kernels.T
 		return
 	}
 	p.seq, p.pos, p.page, p.group, p.depth = ints(seq), ints(pos), page, a.Heads/a.KVHeads, a.HeadDim
-	p.scale = a.Scale
-	if p.scale == 0 {
-		p.scale = float32(1 / math.Sqrt(float64(a.HeadDim)))
-	}
+	p.scale = scoreScale(a)
 	work := 0
 	for _, t := range p.pos {
 		work += int(t) * p.q.cols

@@ -136,6 +136,9 @@ func (m *matrix) bf16(i, lo, hi int) []uint16 {
 	return unsafe.Slice((*uint16)(m.at(i, lo)), hi-lo)
 }
 
+// row is row i of an F32 matrix.
+func (m *matrix) row(i int) []float32 { return m.f32(i, 0, m.cols) }
+
 // load returns columns [lo, hi) of row i as F32: the memory itself, or its values widened into scratch.
 func (m *matrix) load(i, lo, hi int, s *scratch) []float32 {
 	if m.dtype == kernels.F32 {

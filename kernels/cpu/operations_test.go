@@ -253,15 +253,13 @@ var operations = []operation{
 	{"Sample", func(r *rig) func(kernels.Backend) {
 		next, logp, logits, params := r.out(r.ints(0, 0, 0, 0)), r.out(r.vec(4)), r.f32(4, 2000), r.f32(4, kernels.SampleParams)
 		seen := r.make(kernels.U8, 0, 4, 2000)
-		copy(view(params).row(0), []float32{0, 0, 0, 0, 1.1, 0.5})
-		copy(view(params).row(1), []float32{1, 50, 0.9, 0.01, 1.3, 0.7})
-		copy(view(params).row(2), []float32{0.7, 0, 0, 0, 0, 0.99})
-		copy(view(params).row(3), []float32{1.5, 0, 0.95, 0, 0, 0.1})
+		copy(ref(view(params)).row(0), []float32{0, 0, 0, 0, 1.1, 0.5})
+		copy(ref(view(params)).row(1), []float32{1, 50, 0.9, 0.01, 1.3, 0.7})
+		copy(ref(view(params)).row(2), []float32{0.7, 0, 0, 0, 0, 0.99})
+		copy(ref(view(params)).row(3), []float32{1.5, 0, 0.95, 0, 0, 0.1})
 		return func(b kernels.Backend) { b.Sample(next, logp, logits, params, seen, 1990) }
 	}},
 }
-
-func (m matrix) row(i int) []float32 { return m.f32(i, 0, m.cols) }
 
 func everyOperation(t *testing.T, f func(t *testing.T, op operation, d kernels.DType)) {
 	for _, d := range dtypes {
@@ -319,6 +317,6 @@ func TestOperationsAllocateNothing(t *testing.T) {
 		for range 3 { // until both workers have had the largest share
 			call(r.b)
 		}
-		require.Zero(t, testing.AllocsPerRun(20, func() { call(r.b) }))
+		require.Zero(t, testing.AllocsPerRun(5, func() { call(r.b) }))
 	})
 }

@@ -98,7 +98,7 @@ func TestSampleDrawsFromTheRestrictedDistribution(t *testing.T) {
 		for i := range marks.bytes(0) {
 			marks.bytes(0)[i] = byte(rng.IntN(2))
 		}
-		p := view(params).row(0)
+		p := ref(view(params)).row(0)
 		p[kernels.SampleTemperature] = rapid.SampledFrom([]float32{0, 0.5, 1, 2}).Draw(t, "temperature")
 		p[kernels.SampleTopK] = float32(rapid.IntRange(0, 40).Draw(t, "top-k"))
 		p[kernels.SampleTopP] = rapid.SampledFrom([]float32{0, 0.3, 0.9, 1}).Draw(t, "top-p")
@@ -124,11 +124,11 @@ func TestEqualLogitsAreDrawnInOrderOfTheirIDs(t *testing.T) {
 	next, logp, params := r.ints(0), r.vec(1), r.f32(1, kernels.SampleParams)
 	logits := r.fill(r.f32(1, vocab), func(int) float64 { return 3 })
 	for _, u := range []float32{0, 0.25, 0.5, 0.9996} {
-		copy(view(params).row(0), []float32{1, 0, 0, 0, 0, u})
+		copy(ref(view(params)).row(0), []float32{1, 0, 0, 0, 0, u})
 		r.run(func(k kernels.Backend) { k.Sample(next, logp, logits, params, absent, vocab) })
 		require.Equal(t, int32(float64(u)*vocab), ints(next)[0])
 	}
-	copy(view(params).row(0), []float32{1, 10, 0, 0, 0, 0.95})
+	copy(ref(view(params)).row(0), []float32{1, 10, 0, 0, 0, 0.95})
 	r.run(func(k kernels.Backend) { k.Sample(next, logp, logits, params, absent, vocab) })
 	require.Equal(t, int32(9), ints(next)[0])
 	require.InDelta(t, -math.Log(10), values(logp)[0], 1e-6)
@@ -142,7 +142,7 @@ func BenchmarkSample(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			r := newRig(b, 1, kernels.F32)
 			next, logp, logits, params := r.ints(0), r.vec(1), r.f32(1, vocab), r.f32(1, kernels.SampleParams)
-			copy(view(params).row(0), p)
+			copy(ref(view(params)).row(0), p)
 			for b.Loop() {
 				r.b.Sample(next, logp, logits, params, absent, vocab)
 			}
