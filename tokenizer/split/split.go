@@ -7,8 +7,8 @@
 // expression, in time linear in the text. Tests hold the scanners against a
 // backtracking engine on generated text.
 //
-// Categories are those of the Go release's Unicode tables (unicode.Version);
-// \s is White_Space. A byte that is not part of valid UTF-8 counts as one
+// Categories are those of Unicode 16.0, as in tiktoken 0.14 and Hugging Face
+// tokenizers 0.23; \s is White_Space. A byte that is not part of valid UTF-8 counts as one
 // character that is neither letter nor number nor white space.
 //
 // Deliberately absent: running arbitrary expressions.

@@ -1,6 +1,7 @@
 package split
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,8 +16,8 @@ import (
 
 // alphabet holds what the expressions tell apart, and neighbours of it.
 var alphabet = []string{
-	"a", "z", "A", "Z", "s", "S", "t", "T", "re", "RE", "ve", "m", "M", "ll", "lL", "d", "D", "é", "ß", "ſ", "K", "ǅ", "ʰ", "中", "文", "あ", "ก", "अ",
-	"0", "7", "42", "123", "1234", "²", "½", "Ⅷ", "٣", "𝟘",
+	"a", "z", "A", "Z", "s", "S", "t", "T", "re", "RE", "ve", "m", "M", "ll", "lL", "d", "D", "é", "ß", "ſ", "K", "ǅ", "ʰ", "中", "文", "\U0002ebf0", "\u1c89", "あ", "ก", "अ",
+	"0", "7", "42", "123", "1234", "²", "½", "Ⅷ", "٣", "𝟘", "\U00010d40",
 	"'", "'", "'s", "'S", "'ſ", "'re", "'LL", "’", ".", "!", "-", "_", "/", "$", "€", "😀", "\u0301", "\u200b", "\ufeff", "\u00ad", "\x00", "\x7f", "\ue000", "\U0010ffff",
 	" ", " ", "  ", "\t", "\n", "\n\n", "\r", "\r\n", "\v", "\f", "\u0085", "\u00a0", "\u1680", "\u2003", "\u2028", "\u2029", "\u202f", "\u3000", "\x1c", "\x1f", "\u180e",
 }
@@ -30,12 +31,22 @@ func randomText(rng *rand.Rand) string {
 }
 
 // reference compiles an expression for a backtracking engine. It spells out
-// two things on which engines differ: what \s is, and that s folds to U+017F.
+// where engines differ: what \s is, letters and numbers newer than the engine's
+// tables, and that s folds to U+017F.
 func reference(t testing.TB, expression string) *regexp2.Regexp {
 	const white = `\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}`
+	letters, numbers := `\p{L}`, `\p{N}`
+	for _, r := range laterLetters {
+		letters += fmt.Sprintf(`\x{%x}-\x{%x}`, r[0], r[1])
+	}
+	for _, r := range laterNumbers {
+		numbers += fmt.Sprintf(`\x{%x}-\x{%x}`, r[0], r[1])
+	}
 	expression = strings.NewReplacer(
 		`++`, `+`, `?+`, `?`, `*+`, `*`,
-		`[^\s`, `[^`+white, `(?!\S)`, `(?![^`+white+`])`, `\s`, `[`+white+`]`,
+		`[^\s\p{L}\p{N}]`, `[^`+white+letters+numbers+`]`, `[^\r\n\p{L}\p{N}]`, `[^\r\n`+letters+numbers+`]`,
+		`[\p{L}]`, `[`+letters+`]`, `[\p{N}]`, `[`+numbers+`]`, `\p{L}`, `[`+letters+`]`, `\p{N}`, `[`+numbers+`]`,
+		`(?!\S)`, `(?![^`+white+`])`, `\s`, `[`+white+`]`,
 		`(?i:'s`, `'ſ|(?i:'s`, `'(?i:[sdmt]`, `'(?:ſ)|'(?i:[sdmt]`,
 	).Replace(expression)
 	re, err := regexp2.Compile(expression)
@@ -66,18 +77,27 @@ func TestScannersGiveTheMatchesOfTheirExpressions(t *testing.T) {
 	}
 }
 
-func TestEveryCharacterIsClassifiedAsByUnicode(t *testing.T) {
+func TestClassesAreThoseOfUnicode16(t *testing.T) {
+	later := func(table [][2]rune, r rune) bool {
+		return slices.ContainsFunc(table, func(lohi [2]rune) bool { return lohi[0] <= r && r <= lohi[1] })
+	}
+	letters, numbers := 0, 0
 	for r := rune(0); r <= utf8.MaxRune; r++ {
 		if !utf8.ValidRune(r) {
 			continue
 		}
 		class, size := classAt(string(r), 0)
 		require.Equal(t, utf8.RuneLen(r), size)
-		if class&letter != 0 != unicode.IsLetter(r) || class&number != 0 != unicode.IsNumber(r) ||
+		if class&letter != 0 != (unicode.IsLetter(r) || later(laterLetters, r)) || class&number != 0 != (unicode.IsNumber(r) || later(laterNumbers, r)) ||
 			class&space != 0 != unicode.IsSpace(r) || class&newline != 0 != (r == '\r' || r == '\n') {
 			t.Fatalf("%U has class %b", r, class)
 		}
+		letters += int(class & letter)
+		numbers += int(class & number / number)
 	}
+	// A Go release with later tables must not change pre-tokens unnoticed.
+	assert.Equal(t, 141028, letters)
+	assert.Equal(t, 1911, numbers)
 }
 
 func TestEdgeCases(t *testing.T) {
@@ -105,6 +125,24 @@ func TestEdgeCases(t *testing.T) {
 	} {
 		assert.Equal(t, c.want, slices.Collect(c.pattern.All(c.text)), "%s %q", c.pattern.Name(), c.text)
 	}
+}
+
+func TestBoundaryIsWhereEveryPatternStartsAPreToken(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	cuts := 0
+	for range 3000 {
+		text := randomText(rng) + "a b" + randomText(rng)
+		for at := Boundary(text, 0); at < len(text); at = Boundary(text, at+1) {
+			cuts++
+			for _, p := range Patterns() {
+				halves := append(slices.Collect(p.All(text[:at])), slices.Collect(p.All(text[at:]))...)
+				require.Equal(t, slices.Collect(p.All(text)), halves, "%s %q", p.Name(), text)
+			}
+		}
+	}
+	assert.Greater(t, cuts, 3000)
+	assert.Equal(t, 3, Boundary("abc", 0))
+	assert.Equal(t, 5, Boundary("a b\nc d", 2))
 }
 
 func TestPatternsAreFoundByNameAndExpression(t *testing.T) {
