@@ -239,3 +239,15 @@ func (m *Model) Detach() (restore func()) {
 		}
 	}
 }
+
+// Adapted lists the storage of projections that have adapters.
+func (m *Model) Adapted() (vs []*graph.Var) {
+	for _, b := range m.blocks {
+		for _, p := range []*linear{b.qkv, b.o, b.fc, b.down} {
+			if len(p.adapters) > 0 {
+				vs = append(vs, p.w)
+			}
+		}
+	}
+	return vs
+}

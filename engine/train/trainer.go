@@ -213,10 +213,10 @@ func (t *Trainer) diagnose(b *data.Batch, st Stats) error {
 
 // Evaluation is the likelihood of held-out text.
 type Evaluation struct {
-	Loss   float64 // nats per counted target
-	BPB    float64 // bits per byte of text; NaN where the bytes are not known
-	Tokens int     // counted targets
-	Bytes  float64
+	Loss   float64 `json:"loss"`          // nats per counted target
+	BPB    float64 `json:"bpb,omitempty"` // bits per byte of text; 0 where the bytes are not known
+	Tokens int     `json:"tokens"`        // counted targets
+	Bytes  float64 `json:"bytes,omitempty"`
 }
 
 // Evaluate goes through a source once, or through its first most targets (0: all).
@@ -240,7 +240,6 @@ func (t *Trainer) Evaluate(src data.Source, most int) (Evaluation, error) {
 		return ev, fmt.Errorf("validation: no target counts")
 	}
 	ev.Loss = sum / float64(ev.Tokens)
-	ev.BPB = math.NaN()
 	if ev.Bytes > 0 {
 		ev.BPB = sum / math.Ln2 / ev.Bytes
 	}
