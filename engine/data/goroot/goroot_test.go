@@ -64,7 +64,7 @@ func Long() {}
 		"src/cmd/go/main.go":            licence + "// Go is a tool.\npackage main\n\n// Main is exported for some reason.\nfunc Main() {}\n",
 		"src/internal/abi/a.go":         licence + "package abi\n\n// Abi is internal.\nfunc Abi() {}\n",
 		"src/internal/abi/same.go":      licence + "package abi\n\n// Abi is internal.\nfunc Abi() {}\n",
-		"src/log/log.go":                licence + "package log\n\n// Print prints to the log.\nfunc Print(v ...any) { println(v) }\n",
+		"src/io/io.go":                  licence + "package io\n\n// Print prints to a stream.\nfunc Print(v ...any) { println(v) }\n",
 		"src/archive/zip/zip.go":        licence + "// Package zip reads archives.\npackage zip\n\n// Open opens an archive.\nfunc Open() {}\n",
 		"src/text/template/template.go": "package template\n\n// Parse parses text.\nfunc Parse() {}\n",
 		"src/html/template/template.go": "package template\n\n// Parse parses HTML.\nfunc Parse() {}\n",
@@ -142,7 +142,7 @@ func TestPairsAskAboutTheDocumentation(t *testing.T) {
 	require.Equal(t, "func (p *Printer) Count() int", find("signature", "fmt.Printer.Count"))
 	require.Equal(t, "// Print prints its operands.\n// It returns how many.", find("document", "func Print(a ...any) int"))
 	require.Equal(t, "func NewPrinter() *Printer { return &Printer{} }", find("implement", "// NewPrinter makes a Printer.\nfunc NewPrinter() *Printer"))
-	require.Equal(t, "Packages fmt and log.", find("where", "the function Print?"))
+	require.Equal(t, "Packages fmt and io.", find("where", "the function Print?"))
 	require.Equal(t, "Package fmt.", find("where", "the function NewPrinter?"))
 	require.Equal(t, "Parse parses HTML.", find("explain", "html/template.Parse"), "two packages have this name")
 	for _, absent := range []string{"Old", "undocumented", "Abi", "Main", "OnWindows", "Table", "zip", "explain: What does fmt.Long"} {
