@@ -8,7 +8,7 @@ const (
 	blockK    = 1536    // packed units (float32, or pairs of bfloat16) of k
 	packedMax = 1 << 20 // units of a packed operand, about; see fit
 	sumMax    = 1 << 20 // floats of C in a block, where C is bfloat16 and k takes several blocks
-	tileMax   = 96 * 512
+	tileMax   = 96 * 384
 	edgeMax   = 16 * 48
 )
 
@@ -84,7 +84,7 @@ func (e *Engine) blocks() {
 					inA = id
 				}
 				if p.kb > 0 {
-					e.pool.Run(ceil(p.panelsA, panelsPerTask)+p.panelsB, (*packing)(e))
+					e.pool.Run(p.packTasks(p.a, p.panelsA)+p.packTasks(p.b, p.panelsB), (*packing)(e))
 				}
 				p.tilesM = ceil(p.mb, p.tileM)
 				e.pool.Run(p.tilesM*ceil(p.nb, p.tileN), (*tiling)(e))
@@ -93,24 +93,49 @@ func (e *Engine) blocks() {
 	}
 }
 
-// panelsPerTask groups panels of A, which are narrower than B's.
-const panelsPerTask = 4
+// The packing of an operand is cut into tasks along the direction in which it is stored, for the sake of the
+// processor's prefetching: panels where k runs along the rows, slabs of k, whole rows, where it runs down.
+const (
+	panelsPerTask = 3
+	unitsPerTask  = 64
+	unitsPerRun   = 32 // rows of a slab are read in parallel, panel after panel
+)
 
-// packing is the task of packing the block's operands: panels of B first, then groups of panels of A.
+// packTasks is the number of tasks that pack an operand of this many panels.
+func (p *product) packTasks(o operand, panels int) int {
+	if o.kDown && panels > 0 {
+		return ceil(p.units, unitsPerTask)
+	}
+	return ceil(panels, panelsPerTask)
+}
+
+// packing is the task of packing the block's operands, B before A.
 type packing Engine
 
 func (e *packing) Do(_, t int) {
 	p := &e.product
+	if n := p.packTasks(p.b, p.panelsB); t >= n {
+		p.packPart(e.packedA, p.a, p.i0, p.mb, p.kernel.mr, t-n)
+	} else {
+		p.packPart(e.packedB, p.b, p.j0, p.nb, p.kernel.nr, t)
+	}
+}
+
+// packPart does task t of packing n rows or columns of o from x0, in panels of the given width.
+func (p *product) packPart(dst []float32, o operand, x0, n, width, t int) {
 	q := p.kernel
-	if t < p.panelsB {
-		at := t * q.nr
-		q.pack(unsafe.Pointer(&e.packedB[at*p.units]), p.b, p.j0+at, p.k0, min(q.nr, p.nb-at), p.kb, q.nr)
+	if !o.kDown {
+		for x := t * panelsPerTask * width; x < min((t+1)*panelsPerTask*width, n); x += width {
+			q.pack(unsafe.Pointer(&dst[x*p.units]), o, x0+x, p.k0, min(width, n-x), p.kb, width)
+		}
 		return
 	}
-	first := (t - p.panelsB) * panelsPerTask
-	for panel := first; panel < min(first+panelsPerTask, p.panelsA); panel++ {
-		at := panel * q.mr
-		q.pack(unsafe.Pointer(&e.packedA[at*p.units]), p.a, p.i0+at, p.k0, min(q.mr, p.mb-at), p.kb, q.mr)
+	for u := t * unitsPerTask; u < min((t+1)*unitsPerTask, p.units); u += unitsPerRun {
+		k := u * q.perUnit
+		run := min(unitsPerRun*q.perUnit, p.kb-k)
+		for x := 0; x < n; x += width {
+			q.pack(unsafe.Pointer(&dst[x*p.units+u*width]), o, x0+x, p.k0+k, min(width, n-x), run, width)
+		}
 	}
 }
 

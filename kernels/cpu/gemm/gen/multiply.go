@@ -24,6 +24,10 @@ func multiplies(w *out) {
 
 const unroll = 4
 
+// How far ahead of their use panels are prefetched, in bytes: long enough for the last-level cache, since every panel
+// is first met there.
+const aheadA, aheadB = 2048, 2048
+
 // kernel writes the micro-kernel for the first rows rows of a panel of A.
 func (s shape) kernel(w *out, rows int) {
 	w.text(fmt.Sprintf("multiply%s%d", s.name, rows), "n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool", 45)
@@ -68,13 +72,13 @@ func (s shape) kernel(w *out, rows int) {
 	w.p("JZ rest")
 	w.p("PCALIGN $64")
 	w.label("loop")
+	lines := unroll * s.rows * 4 / 64
 	for u := range unroll {
-		w.p("PREFETCHT0 %d(DI)", 1024+u*2*s.bytes)
-		if s.bytes == 64 {
-			w.p("PREFETCHT0 %d(DI)", 1024+u*2*s.bytes+64)
+		for v := 0; v < 2*s.bytes; v += 64 {
+			w.p("PREFETCHT0 %d(DI)", aheadB+u*2*s.bytes+v)
 		}
-		if u%2 == 0 {
-			w.p("PREFETCHT0 %d(SI)", 512+u*s.rows*4)
+		if u < lines {
+			w.p("PREFETCHT0 %d(SI)", aheadA+u*64)
 		}
 		step(u)
 	}

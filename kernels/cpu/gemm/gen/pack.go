@@ -2,6 +2,9 @@ package main
 
 import "fmt"
 
+// How far ahead along the stored rows packing prefetches, in bytes.
+const aheadRow = 256
+
 func packs(w *out) {
 	for _, kind := range []string{"F32", "BF16", "Pair"} {
 		packAlong512(w, kind)
@@ -61,6 +64,9 @@ func packAlong512(w *out, kind string) {
 	load := func(mask string) {
 		for r := range 16 {
 			w.p("MOVQ %d(DX), AX", 8*r)
+			if mask == "" {
+				w.p("PREFETCHT0 %d(SI)(AX*1)", aheadRow)
+			}
 			from, z, m := "(SI)(AX*1)", "", ""
 			if mask != "" {
 				z, m = ".Z", mask+", "
@@ -119,7 +125,6 @@ func packDown512(w *out, kind string, vectors int) {
 	w.p("MOVL load+40(FP), AX")
 	w.p("MOVL store+44(FP), BX")
 	w.p("LEAQ (DX)(DX*1), R9")
-	w.p("LEAQ (R9)(R9*1), R10")
 	for v := range vectors {
 		w.p("KMOVW AX, K%d", 1+v)
 		w.p("KMOVW BX, K%d", 3+v)
@@ -133,8 +138,11 @@ func packDown512(w *out, kind string, vectors int) {
 	// unit packs one unit; odd says that the second value of a pair is missing.
 	unit := func(prefetch, odd bool) {
 		for v := range vectors {
-			if prefetch && v*bytes%64 == 0 {
-				w.p("PREFETCHT0 %d(SI)(R10*2)", v*bytes)
+			if prefetch && v*bytes%64 == 0 { // the panels after the next are packed from the same rows
+				w.p("PREFETCHT0 %d(SI)", aheadRow+v*bytes)
+				if kind == "Pair" {
+					w.p("PREFETCHT0 %d(SI)(DX*1)", aheadRow+v*bytes)
+				}
 			}
 			switch kind {
 			case "F32":
