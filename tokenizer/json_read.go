@@ -42,6 +42,7 @@ type jsonFile struct {
 	*jsonread.Reader
 	config   BPEConfig
 	vocab    map[string]int32
+	tokens   []string // the keys of vocab, in the order of the file
 	merges   [][2]string
 	hasModel bool
 	hasPre   bool
@@ -283,6 +284,7 @@ func (f *jsonFile) vocabulary() {
 			return
 		}
 		f.vocab[token] = id
+		f.tokens = append(f.tokens, token)
 	}
 }
 
@@ -343,12 +345,11 @@ func (f *jsonFile) assemble() error {
 			}
 		}
 	}
-	size := int32(0)
-	for _, id := range f.vocab {
-		size = max(size, id+1)
-	}
-	f.config.Tokens = make([]string, size)
-	for spelled, id := range f.vocab {
+	for _, spelled := range f.tokens {
+		id := f.vocab[spelled]
+		for int(id) >= len(f.config.Tokens) {
+			f.config.Tokens = append(f.config.Tokens, "")
+		}
 		if want, ok := added[spelled]; ok {
 			if id != want {
 				return fmt.Errorf("added token %q has the id %d, but %d in the vocabulary", spelled, want, id)
@@ -362,8 +363,7 @@ func (f *jsonFile) assemble() error {
 			return fmt.Errorf("token %q with id %d: %w", spelled, id, err)
 		}
 		if f.config.Tokens[id] != "" {
-			a, b := f.config.Tokens[id], token
-			return fmt.Errorf("tokens %q and %q have the same id %d", min(a, b), max(a, b), id)
+			return fmt.Errorf("tokens %q and %q have the same id %d", f.config.Tokens[id], token, id)
 		}
 		f.config.Tokens[id] = token
 	}
