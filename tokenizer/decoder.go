@@ -9,21 +9,27 @@ import "unicode/utf8"
 // invalid sequence, as browsers and Hugging Face tokenizers do. A Decoder is
 // not safe for concurrent use.
 type Decoder struct {
-	t            Tokenizer
-	skipSpecials bool
-	held         []byte // not yet returned; after Push an incomplete character
-	text         []byte // reused for the result
+	t      Tokenizer
+	hidden map[int32]bool // ids that give no text
+	held   []byte         // not yet returned; after Push an incomplete character
+	text   []byte         // reused for the result
 }
 
 // NewDecoder returns a Decoder for the ids of t. With skipSpecials, special
 // tokens give no text, except those marked Visible.
 func NewDecoder(t Tokenizer, skipSpecials bool) *Decoder {
-	return &Decoder{t: t, skipSpecials: skipSpecials}
+	d := &Decoder{t: t, hidden: map[int32]bool{}}
+	if skipSpecials {
+		for _, s := range t.Specials() {
+			d.hidden[s.ID] = !s.Visible
+		}
+	}
+	return d
 }
 
 // Push takes one more id and returns the text that is now certain, often "".
 func (d *Decoder) Push(id int32) string {
-	if d.skipSpecials && d.hidden(id) {
+	if d.hidden[id] {
 		return ""
 	}
 	d.held = d.t.DecodeTo(d.held, []int32{id})
@@ -34,19 +40,6 @@ func (d *Decoder) Push(id int32) string {
 // character as U+FFFD, and makes the Decoder ready for another stream.
 func (d *Decoder) Flush() string {
 	return d.take(true)
-}
-
-func (d *Decoder) hidden(id int32) bool {
-	token, ok := d.t.Token(id)
-	if !ok || !token.Special {
-		return false
-	}
-	for _, s := range d.t.Specials() {
-		if s.ID == id {
-			return !s.Visible
-		}
-	}
-	return false
 }
 
 // take removes whole characters from the held bytes and returns them; at the

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unicode"
@@ -26,15 +27,11 @@ func WithSpecials(t Tokenizer, names ...string) (Tokenizer, error) {
 			}
 		}
 	}
+	p := &specialParser{Tokenizer: t}
 	// Longest first: the first that matches at a place is the longest.
 	slices.SortStableFunc(specials, func(a, b Special) int { return len(b.Content) - len(a.Content) })
-	p := &specialParser{Tokenizer: t}
 	for _, s := range specials {
 		p.byFirst[s.Content[0]] = append(p.byFirst[s.Content[0]], s)
-		if p.byFirst[s.Content[0]] != nil && !strings.ContainsRune(p.firsts, rune(s.Content[0])) && s.Content[0] < utf8.RuneSelf {
-			p.firsts += string(rune(s.Content[0]))
-		}
-		p.wide = p.wide || s.Content[0] >= utf8.RuneSelf
 	}
 	return p, nil
 }
@@ -43,8 +40,6 @@ func WithSpecials(t Tokenizer, names ...string) (Tokenizer, error) {
 type specialParser struct {
 	Tokenizer
 	byFirst [256][]Special // by first byte of the content, longest first
-	firsts  string         // the first bytes, where all of them are ASCII
-	wide    bool           // some content starts with a byte >= 0x80
 }
 
 func (p *specialParser) Encode(text string) []int32 {
@@ -74,23 +69,21 @@ func (p *specialParser) Count(text string) int {
 
 // parts cuts text at its special tokens. It yields each of them with the
 // ordinary text before it, and at last nil with the rest.
-func (p *specialParser) parts(text string) func(yield func(*Special, string) bool) {
+func (p *specialParser) parts(text string) iter.Seq2[*Special, string] {
 	return func(yield func(*Special, string) bool) {
 		start := 0
 		for at := 0; at < len(text); {
-			if !p.wide {
-				skip := strings.IndexAny(text[at:], p.firsts)
-				if skip < 0 {
-					break
-				}
-				at += skip
-			}
-			s := p.match(text, at)
+			s := p.match(text[at:])
 			if s == nil {
 				at++
 				continue
 			}
-			before, next := text[start:at], at+len(s.Content)
+			next := at + len(s.Content)
+			if s.SingleWord && !standsAlone(text, at, next) {
+				at = next
+				continue
+			}
+			before := text[start:at]
 			if s.LStrip {
 				before = strings.TrimRightFunc(before, unicode.IsSpace)
 			}
@@ -106,13 +99,12 @@ func (p *specialParser) parts(text string) func(yield func(*Special, string) boo
 	}
 }
 
-// match returns the longest special token at text[at:], or nil.
-func (p *specialParser) match(text string, at int) *Special {
-	candidates := p.byFirst[text[at]]
+// match returns the longest special token that text starts with, or nil.
+func (p *specialParser) match(text string) *Special {
+	candidates := p.byFirst[text[0]]
 	for i := range candidates {
-		s := &candidates[i]
-		if strings.HasPrefix(text[at:], s.Content) && (!s.SingleWord || standsAlone(text, at, at+len(s.Content))) {
-			return s
+		if strings.HasPrefix(text, candidates[i].Content) {
+			return &candidates[i]
 		}
 	}
 	return nil
@@ -122,9 +114,10 @@ func (p *specialParser) match(text string, at int) *Special {
 func standsAlone(text string, start, end int) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:start])
 	after, _ := utf8.DecodeRuneInString(text[end:])
-	return (start == 0 || !isWord(before)) && (end == len(text) || !isWord(after))
+	return !isWord(before) && !isWord(after)
 }
 
+// isWord is \w of Unicode regular expressions.
 func isWord(r rune) bool {
-	return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r)
+	return unicode.In(r, unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc, unicode.Join_Control)
 }
