@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -282,4 +283,20 @@ func TestThePowerLossTestOfWriteFileFindsPlantedMistakes(t *testing.T) {
 		_, lost := crashWriteFile(t, wrap)
 		assert.Positive(t, lost, name)
 	}
+}
+
+func TestMemIsSafeForConcurrentUse(t *testing.T) {
+	m := vfs.NewMem()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			name := fmt.Sprintf("f%d", i)
+			for n := range 20 {
+				assert.NoError(t, vfs.WriteFile(m, name, bytes.Repeat([]byte{byte(i)}, 100*n)))
+				m.Crash(newRand(uint64(i)), .5)
+			}
+		})
+	}
+	wg.Wait()
+	assert.Len(t, list(t, m, "."), 8)
 }

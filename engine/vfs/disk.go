@@ -88,15 +88,18 @@ func (d *Disk) Open(name string) (Reader, error) {
 	if err := checkName("open", name); err != nil {
 		return nil, err
 	}
+	info, err := d.root.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file") // opening a pipe would wait for a writer
+	}
+	if err != nil {
+		return nil, d.fail("open", name, err)
+	}
 	f, err := d.root.Open(name)
 	if err != nil {
 		return nil, d.fail("open", name, err)
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	if err != nil {
+	if info, err = f.Stat(); err != nil {
 		f.Close()
 		return nil, d.fail("open", name, err)
 	}

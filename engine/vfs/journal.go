@@ -18,7 +18,7 @@ type Journal struct {
 }
 
 // ErrShort is what errors.Is finds when a journal has lost bytes that a checkpoint counted on.
-var ErrShort = errString("journal is shorter than recorded")
+var ErrShort = errors.New("journal is shorter than recorded")
 
 // OpenJournal opens a journal for appending and creates it, durably, if it is missing.
 func OpenJournal(fsys FS, name string) (*Journal, error) {

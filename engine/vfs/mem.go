@@ -18,6 +18,7 @@ import (
 type Mem struct {
 	// Hook, if set, runs before every operation. An error from it becomes the operation's error, and the operation
 	// does not happen; a [ShortWrite] lets a write happen in part. A failed [OpSync] loses the unsynced bytes for good.
+	// Set it while no operation runs.
 	Hook func(op Op, name string) error
 	// Capacity is the total size in bytes that files may have; 0 is no limit.
 	Capacity int64

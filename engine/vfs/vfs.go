@@ -11,6 +11,7 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -71,13 +72,9 @@ type Reader interface {
 
 // Errors that callers tell apart. A missing file is [fs.ErrNotExist].
 var (
-	ErrLocked = errString("locked")
-	ErrTooBig = errString("file is larger than allowed")
+	ErrLocked = errors.New("locked")
+	ErrTooBig = errors.New("file is larger than allowed")
 )
-
-type errString string
-
-func (e errString) Error() string { return string(e) }
 
 // checkName rejects what could leave the root, and names with more than one spelling.
 func checkName(op, name string) error {
