@@ -134,7 +134,7 @@ func activations() []primitive {
 		return sigma(x) * (1 + x*sigma(-x))
 	}
 	return []primitive{
-		unary("Exp", Exp, one(4, func(v []float64) (float64, float64) {
+		unary("Exp", Exp, one(2, func(v []float64) (float64, float64) {
 			if y := math.Exp(v[0]); y < 0x1p-125 {
 				return 0, 0
 			} else {

@@ -72,7 +72,7 @@ func kernels() []*kernel {
 		b.store("y", b.mul(x, b.sigmoid(b.mul(x, inner))))
 	})
 	each("geluGrad(dx, dy, x []float32)", 1, func(b *block) {
-		x := b.clamp(b.load("x"), 12)
+		x := b.clamp(b.load("x"), geluEnd)
 		square := b.mul(x, x)
 		s, slope := b.sigmoidSlope(b.mul(x, b.fma(square, b.number(geluCubic), b.number(geluLinear))))
 		chain := b.fma(square, b.number(3*geluCubic), b.number(geluLinear))
@@ -85,7 +85,7 @@ func kernels() []*kernel {
 	})
 	each("geluErfGrad(dx, dy, x []float32)", 1, func(b *block) {
 		const density = 0.3989422804014326779399460599343819 // 1/√(2π)
-		x := b.clamp(b.load("x"), 14)
+		x := b.clamp(b.load("x"), geluErfEnd)
 		phi, e := b.normal(x)
 		b.store("dx", b.mul(b.fma(b.mul(x, b.number(density)), e, phi), b.load("dy")))
 	})
@@ -94,7 +94,7 @@ func kernels() []*kernel {
 		b.store("y", b.mul(x, b.sigmoid(x)))
 	})
 	each("siluGrad(dx, dy, x []float32)", 1, func(b *block) {
-		x := b.clamp(b.load("x"), 90)
+		x := b.clamp(b.load("x"), siluEnd)
 		s, slope := b.sigmoidSlope(x)
 		b.store("dx", b.mul(b.fma(x, slope, s), b.load("dy")))
 	})
@@ -106,20 +106,20 @@ func kernels() []*kernel {
 		g := b.finite(b.load("g"))
 		s, slope := b.sigmoidSlope(g)
 		dy := b.load("dy")
-		chain := b.fma(b.clamp(g, 90), slope, s)
+		chain := b.fma(b.clamp(g, siluEnd), slope, s)
 		dg := b.mul(b.mul(dy, b.load("u")), chain)
 		b.store("du", b.mul(b.mul(g, s), dy))
 		b.store("dg", dg)
 	})
 
-	ks = append(ks, norms(each, reduction, total)...)
+	norms(each, reduction, total)
 	each("adamW(w, m, v, g []float32, gradScale, beta1, rest1, beta2, rest2, keep, step, root, eps float32)", 1, adamW)
 	return ks
 }
 
 // norms adds the primitives of LayerNorm and RMSNorm.
 func norms(each func(string, int, func(*block)), reduction func(string, []float64, func(*block), func(*function)),
-	total func(*function)) []*kernel {
+	total func(*function)) {
 	reduction("sumSquaresAbout(x []float32, mean float32) float32", []float64{0}, func(b *block) {
 		d := b.inTail(b.sub(b.load("x"), b.scalar("mean")), b.number(0))
 		b.accumulateProduct(0, d, d)
@@ -158,7 +158,6 @@ func norms(each func(string, int, func(*block)), reduction func(string, []float6
 		b.store("dw", b.fma(scaled(b), dy, b.load("dw")))
 		b.store("db", b.add(dy, b.load("db")))
 	})
-	return nil
 }
 
 // narrow rounds to bfloat16 on the bits: adding 0x7fff and the last kept bit carries exactly when rounding up.

@@ -113,6 +113,11 @@ func (b *block) finite(x *value) *value { return b.max(x, b.number(-math.MaxFloa
 const (
 	geluLinear = 2 * 0.7978845608028653558798921198687637 // 2·√(2/π)
 	geluCubic  = geluLinear * 0.044715
+
+	// As in package vec: beyond these the activation is exactly 0 or x.
+	geluEnd    = 12
+	geluErfEnd = 14
+	siluEnd    = 90
 )
 
 // normalTail returns q = Φ(−|x|) and e^(−x²/2): q is the exponential times t·P(t), t = 1/(1 + 0.31·|x|), the form of
