@@ -41,15 +41,13 @@ func texts(list ...string) iter.Seq2[Document, error] {
 	}
 }
 
-// buildSet makes a set in a new folder and opens it.
+// buildSet makes a set in memory and opens it.
 func buildSet(t testing.TB, o BuildOptions, list ...string) *Set {
 	t.Helper()
-	disk, err := vfs.OS(t.TempDir())
+	mem := vfs.NewMem()
+	_, err := Build(context.Background(), mem, "set", texts(list...), byteEncoder{}, o)
 	require.NoError(t, err)
-	t.Cleanup(func() { disk.Close() })
-	_, err = Build(context.Background(), disk, "set", texts(list...), byteEncoder{}, o)
-	require.NoError(t, err)
-	set, err := Open(disk, "set")
+	set, err := Open(mem, "set")
 	require.NoError(t, err)
 	t.Cleanup(func() { set.Close() })
 	return set

@@ -194,6 +194,19 @@ func TestPrefetchGivesTheBatchesOfFill(t *testing.T) {
 	require.Equal(t, int(set.Tokens)-1, count)
 }
 
+// failsAt is a source that cannot read one sample.
+type failsAt struct {
+	Source
+	sample uint64
+}
+
+func (f failsAt) Fill(b *Batch, first uint64) error {
+	if first == f.sample {
+		return errors.New("disk on fire")
+	}
+	return f.Source.Fill(b, first)
+}
+
 func TestPrefetchStopsOnErrorsAndCancellation(t *testing.T) {
 	set := buildSet(t, BuildOptions{Format: byteFormat(-1, endID)}, strings.Repeat("abcdefghij", 30))
 	l, err := NewLoader(set, 8, 5)
@@ -212,13 +225,14 @@ func TestPrefetchStopsOnErrorsAndCancellation(t *testing.T) {
 	}
 	require.Equal(t, 4, n)
 
-	set.Close()
 	n = 0
-	for _, err := range Prefetch(context.Background(), l, 0, 1, 2) {
-		require.Error(t, err)
-		n++
+	for b, err := range Prefetch(context.Background(), failsAt{l, 2}, 0, 1, 2) {
+		if n++; n == 3 {
+			require.Nil(t, b)
+			require.EqualError(t, err, "disk on fire")
+		}
 	}
-	require.Equal(t, 1, n)
+	require.Equal(t, 3, n)
 }
 
 func TestFillAllocatesLittle(t *testing.T) {

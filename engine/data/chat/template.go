@@ -50,9 +50,10 @@ const maxRendered = 64 << 20
 
 // A Template is a compiled chat template. It is safe for concurrent use.
 type Template struct {
-	source   string
-	compiled *jinja.Template
-	marks    bool // it says itself what is trained, with {% generation %}
+	source    string
+	rewritten string // as the library got it
+	compiled  *jinja.Template
+	marks     bool // it says itself what is trained, with {% generation %}
 }
 
 // Parse compiles a chat template. The dialect is that of Hugging Face: Jinja2
@@ -73,7 +74,7 @@ func Parse(source string) (t *Template, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("chat template: %w", err)
 	}
-	return &Template{source: source, compiled: compiled, marks: strings.Contains(rewritten, hidden+"mark(")}, nil
+	return &Template{source: source, rewritten: rewritten, compiled: compiled, marks: strings.Contains(rewritten, hidden+"mark(")}, nil
 }
 
 // Source is the template as it was given to [Parse].
@@ -102,7 +103,7 @@ func (t *Template) render(messages []Message, o RenderOptions, marks bool) (out 
 	if o.Now.IsZero() {
 		o.Now = time.Unix(0, 0).UTC()
 	}
-	values := builtins(o.Now, func(begin bool) string {
+	values := builtins(t.rewritten, o.Now, func(begin bool) string {
 		switch {
 		case !marks:
 			return ""
