@@ -118,7 +118,7 @@ func TestRefusedValues(t *testing.T) {
 		{"ragged batch", small + "batch: {tokens: 100}\n", "100 tokens are not a whole number of rows of 64\n      6 | batch: {tokens: 100}\n        |                 ^^^\n   use 64 or 128"},
 		{"micro does not divide", small + "batch: {rows: 8, micro: 3}\n", "use 2 or 4"},
 		{"rows too long", small + "batch: {context: 128}\n", "longer than the model's context of 64"},
-		{"warmup too long", small + "optim: {warmup: 11}\n", "a warmup of 11 do not fit into the run"},
+		{"warmup too long", small + "optim: {warmup: 11}\n", "a warmup of 11 does not fit into the run"},
 		{"warmup and cooldown too long", small + "optim: {schedule: wsd, warmup: 50%, cooldown: 60%}\n", "do not fit into the run"},
 		{"device", small + "device: gpu\n", "\"gpu\" is not a device"},
 		{"section of another kind", small + "lora: {rank: 8}\n", "x.yaml:6:1: lora is not used by pretrain\n"},

@@ -158,14 +158,14 @@ func scheduleRules(s *Stage) error {
 		falling = o.Cooldown
 	}
 	if steps > 0 && rising.Of(steps)+falling.Of(steps) > steps || steps == 0 && rising.Share+falling.Share > 1 {
-		key, what := "optim.warmup", "a warmup of "+rising.String()
+		key, what := "optim.warmup", "a warmup of "+rising.String()+" does"
 		if falling != (Steps{}) {
-			what += " and a cooldown of " + falling.String()
+			what = "a warmup of " + rising.String() + " and a cooldown of " + falling.String() + " do"
 		}
 		if !s.IsSet(key) && s.IsSet("optim.cooldown") {
 			key = "optim.cooldown"
 		}
-		e := s.Errorf(key, "%s do not fit into the run", what)
+		e := s.Errorf(key, "%s not fit into the run", what)
 		if steps > 0 {
 			e.Advice = append(e.Advice, fmt.Sprintf("train.steps is %d", steps))
 		}

@@ -247,6 +247,37 @@ func TestCancelStopsARealJob(t *testing.T) {
 	}
 }
 
+func TestCancelWorksWithoutAScheduler(t *testing.T) {
+	fsys, q := openReal(t)
+	dir := t.TempDir()
+	cfg := realConfig(t, fsys, dir)
+	stop := runScheduler(t, cfg)
+	_, err := q.Submit(Job{ID: "a", Args: []string{"train", "10000"}})
+	require.NoError(t, err)
+	await(t, "progress", func() bool { return ticksIn(filepath.Join(dir, "a")) > 1 })
+	tidy := func() error {
+		s, err := New(cfg)
+		require.NoError(t, err)
+		return s.Tidy()
+	}
+	assert.ErrorIs(t, tidy(), vfs.ErrLocked)
+	stop()
+	_, err = q.Submit(Job{ID: "b", Args: []string{"train", "1"}})
+	require.NoError(t, err)
+	require.NoError(t, q.Cancel("a"))
+	require.NoError(t, q.Cancel("b"))
+	require.NoError(t, tidy(), "stops a, ends b")
+	for _, id := range []string{"b", "a"} {
+		await(t, id, func() bool {
+			require.NoError(t, tidy())
+			return stateOf(q, id) == Done
+		})
+		j, _ := q.Find(id)
+		assert.Equal(t, Cancelled, j.Result.Outcome, id)
+	}
+	assert.Zero(t, ticksIn(filepath.Join(dir, "b")))
+}
+
 func TestRealPipelineStopsAndResumes(t *testing.T) {
 	fsys, err := vfs.MakeOS(filepath.Join(t.TempDir(), "run"))
 	require.NoError(t, err)

@@ -70,7 +70,7 @@ func (q *Queue) Submit(j Job) (Job, error) {
 	return j, nil
 }
 
-// List returns every job, those that end soonest last submitted last, and an error for each file that cannot be read.
+// List returns every job in the order of submission, and an error for each file that cannot be read.
 func (q *Queue) List() ([]Job, []error) {
 	found := map[string]Job{}
 	var problems []error
@@ -121,8 +121,8 @@ func (q *Queue) Find(typed string) (Job, error) {
 		match[0].ID, match[1].ID)
 }
 
-// Cancel asks for the end of a job. A running scheduler obeys at once; without one, the next scheduler does. It is no
-// error to cancel twice.
+// Cancel asks for the end of a job. A running scheduler obeys when it next looks; without one, Scheduler.Tidy does. It is
+// no error to cancel twice.
 func (q *Queue) Cancel(id string) error {
 	if !idForm.MatchString(id) {
 		return fmt.Errorf("%w as %q", ErrNoJob, id)

@@ -150,6 +150,28 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 }
 
+// Tidy does once, where no scheduler runs, what one would do besides planning and starting: it accepts the inbox, notes
+// which children have ended, and obeys requests to cancel. If a scheduler runs, which does all that by itself, the
+// error is a *vfs.LockedError. A Scheduler that has tidied cannot Run.
+func (s *Scheduler) Tidy() error {
+	unlock, err := vfs.Lock(s.cfg.FS, ".")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	defer close(s.done)
+	if err = s.recover(); err == nil {
+		now := time.Now()
+		if err = s.accept(now); err == nil {
+			err = s.cancelRequested(now)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("queue %s: %w", s.cfg.FS.Path("."), err)
+	}
+	return nil
+}
+
 // step accepts, cancels, enforces time limits and places, and returns when to do so again.
 func (s *Scheduler) step(ctx context.Context) (wake time.Time, err error) {
 	now := time.Now()

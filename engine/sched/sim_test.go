@@ -284,9 +284,7 @@ func TestSimulationFindsPlantedMistakes(t *testing.T) {
 						c.change(s.world)
 					}
 					_, err = s.run(t.Context())
-					for _, f := range s.alive { // the bubble ends when its goroutines do
-						f.Kill()
-					}
+					s.killAll() // the bubble ends when its goroutines do
 				})
 				if err != nil {
 					t.Logf("seed %d: %v", seed, err)
@@ -325,10 +323,7 @@ func TestPowerLossAtEveryOperation(t *testing.T) {
 				s.fsys.Hook = nil
 				s.r = rand.New(rand.NewPCG(uint64(n), 3))
 				before := maps.Clone(s.ended)
-				for _, f := range s.alive {
-					f.Kill()
-				}
-				synctest.Wait()
+				s.killAll()
 				s.fsys = s.fsys.Crash(s.r, keep)
 				s.queue, err = OpenQueue(s.fsys)
 				require.NoError(t, err)

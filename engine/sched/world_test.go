@@ -164,8 +164,8 @@ func (f *fake) run() {
 		case k.fate != 0:
 			end(code(k.fate), true)
 			return
-		case k.r.Float64() < k.failRate:
-			end(code([]int{1, 4, 74, 137}[k.r.IntN(4)]), k.r.Float64() < .5)
+		case w.chance(k, k.failRate):
+			end(code([]int{1, 4, 74, 137}[f.id.PID%4]), w.chance(k, .5))
 			return
 		}
 		if w.progress(k) >= k.steps {
@@ -175,15 +175,26 @@ func (f *fake) run() {
 	}
 }
 
+func (w *world) chance(k *work, p float64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return k.r.Float64() < p
+}
+
 // losePower ends every child, and leaves of the disk what was durable and some of the rest.
 func (w *world) losePower() {
+	w.killAll()
+	w.fsys = w.fsys.Crash(w.r, w.r.Float64())
+}
+
+// killAll ends every child and waits for it.
+func (w *world) killAll() {
 	w.mu.Lock()
 	for _, marker := range slices.Sorted(maps.Keys(w.alive)) {
 		w.alive[marker].Kill()
 	}
 	w.mu.Unlock()
 	synctest.Wait()
-	w.fsys = w.fsys.Crash(w.r, w.r.Float64())
 }
 
 func (w *world) progress(k *work) int {
