@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
@@ -146,32 +145,6 @@ func TestPagedAttentionEqualsAttentionOfTheLastQuery(t *testing.T) {
 }
 
 func ref(m matrix) *matrix { return &m }
-
-func BenchmarkAttention(b *testing.B) {
-	for _, time := range []int{256, 1024} {
-		a := kernels.Attn{Heads: 12, KVHeads: 12, HeadDim: 64, Causal: true}
-		r := newRig(b, 2, kernels.F32)
-		batch := 1024 / time
-		fused, dfused := r.normal(r.make(kernels.F32, 0, batch, time, 3*768)), r.make(kernels.F32, 0, batch, time, 3*768)
-		q, k, v := fused.Columns(0, 768), fused.Columns(768, 1536), fused.Columns(1536, 2304)
-		dq, dk, dv := dfused.Columns(0, 768), dfused.Columns(768, 1536), dfused.Columns(1536, 2304)
-		o, do := r.float(batch, time, 768), r.float(batch, time, 768)
-		lse, delta := r.vec(batch, 12, time), r.vec(batch, 12, time)
-		flops := 2 * 2 * 64 * 12 * float64(batch) * float64(time) * float64(time+1) / 2
-		b.Run(fmt.Sprintf("forward/T=%d", time), func(b *testing.B) {
-			for b.Loop() {
-				r.b.Attention(o, lse, q, k, v, absent, absent, a)
-			}
-			b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-		})
-		b.Run(fmt.Sprintf("backward/T=%d", time), func(b *testing.B) {
-			for b.Loop() {
-				r.b.AttentionGrad(dq, dk, dv, delta, do, o, lse, q, k, v, absent, absent, a)
-			}
-			b.ReportMetric(2.5*flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-		})
-	}
-}
 
 func TestBoundsOutsideTheSequenceAreClipped(t *testing.T) {
 	r := newRig(t, 1, kernels.F32)

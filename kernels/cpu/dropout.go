@@ -1,6 +1,10 @@
 package cpu
 
-import "forja/kernels"
+import (
+	"math"
+
+	"forja/kernels"
+)
 
 // dropout is Dropout on groups of rows.
 type dropout struct {
@@ -22,13 +26,12 @@ func (p *dropout) Do(worker, k int) {
 		x, y := p.x.load(i, 0, p.x.cols, s), p.y.dest(i, 0, p.y.cols, s)
 		sample := p.sample + uint64(i/p.rows)
 		element := uint32(i % p.rows * p.x.cols)
+		low, high := uint32(sample), uint32(sample>>32)
 		for j, v := range x {
-			word := philox([4]uint32{uint32(sample), uint32(sample >> 32), p.site, element + uint32(j)}, p.seed)[0]
-			if word < p.threshold {
-				y[j] = 0
-			} else {
-				y[j] = v * p.scale
-			}
+			word, _, _, _ := philox(low, high, p.site, element+uint32(j), p.seed[0], p.seed[1])
+			// All bits of v·scale, or none: a branch would be mispredicted at the rate p.
+			keep := ^uint32(uint64(int64(word)-int64(p.threshold)) >> 32)
+			y[j] = math.Float32frombits(math.Float32bits(v*p.scale) & keep)
 		}
 		p.y.store(i, 0, y)
 	}

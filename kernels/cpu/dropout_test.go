@@ -26,8 +26,24 @@ func TestPhiloxGivesTheKnownAnswers(t *testing.T) {
 			[4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
 		},
 	} {
-		require.Equal(t, c.want, philox(c.counter, c.key))
+		var got [4]uint32
+		got[0], got[1], got[2], got[3] = philox(c.counter[0], c.counter[1], c.counter[2], c.counter[3], c.key[0], c.key[1])
+		require.Equal(t, c.want, got)
 	}
+}
+
+func TestDropoutComparesTheFirstWordOfEachElement(t *testing.T) {
+	r := newRig(t, 1, kernels.F32)
+	x, y, rng := r.fill(r.f32(4, 9), func(int) float64 { return 1 }), r.out(r.f32(4, 9)), r.ints(5, 6, 7, 8)
+	r.run(func(k kernels.Backend) { k.Dropout(y, x, rng, 0.5, 3, 2) })
+	want := make([]float64, 0, 36)
+	for sample := range uint32(2) {
+		for element := range uint32(18) {
+			word, _, _, _ := philox(7+sample, 8, 3, element, 5, 6)
+			want = append(want, float64(word>>31)*2)
+		}
+	}
+	require.Equal(t, want, values(y))
 }
 
 func TestDropoutKeepsAndScales(t *testing.T) {

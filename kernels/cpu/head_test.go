@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
@@ -116,22 +115,4 @@ func TestHeadWithoutCotangentsHasNoGradient(t *testing.T) {
 	r.near(make([]float64, m*n), dx, constant(0))
 	r.near(make([]float64, vocab*n), dw, constant(0))
 	r.near(make([]float64, vocab), dbias, constant(0))
-}
-
-func BenchmarkHead(b *testing.B) {
-	const m, c, padded, vocab = 1024, 768, 50304, 50257
-	for _, d := range dtypes {
-		for _, rows := range []int{128, 256, 1024} {
-			r := newRig(b, 2, d)
-			x, w, logits, target := r.float(m, c), r.dense(padded, c), r.make(kernels.F32, 0, rows, padded), r.indices(m, vocab, false)
-			logp, lse, dlogp := r.vec(m), r.vec(m), r.vec(m)
-			dx, dw := r.float(m, c), r.make(kernels.F32, 0, padded, c)
-			b.Run(fmt.Sprintf("%v/R=%d", d, rows), func(b *testing.B) {
-				for b.Loop() {
-					r.b.LinearLogProbBoth(logp, lse, absent, dx, dw, absent, logits, dlogp, absent, x, w, absent, target, vocab, false)
-				}
-				b.ReportMetric(6*m*c*vocab*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-			})
-		}
-	}
 }

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"math"
-	"unsafe"
 
 	"forja/kernels"
 	"forja/kernels/cpu/vec"
@@ -39,8 +38,7 @@ func (p *gradNorm) norm(x matrix) float64 {
 	flatten(&x)
 	p.x, p.cut = x, newCut(x.rows, x.cols)
 	n := ceilDiv(p.cut.pieces(), normPieces)
-	memory := p.b.shared.reset().floats(2 * n)
-	p.parts = unsafe.Slice((*float64)(unsafe.Pointer(unsafe.SliceData(memory))), n)
+	p.parts = p.b.shared.reset().doubles(n)
 	p.b.run(n, x.rows*x.cols, p)
 	var sum float64
 	for _, s := range p.parts {

@@ -101,17 +101,3 @@ func TestMuonOrthogonalisesTheMomentum(t *testing.T) {
 		r.near(w64, w, constant(64*math.Sqrt(float64(cols)))) // lr shrinks the error of the iterations
 	}
 }
-
-func BenchmarkAdamW(b *testing.B) {
-	r := newRig(b, 2, kernels.F32)
-	const n = 16 << 20
-	w, m, v, g := r.make(kernels.F32, 0, n), r.make(kernels.F32, 0, n), r.make(kernels.F32, 0, n), r.make(kernels.F32, 0, n)
-	for _, t := range []kernels.Tensor{w, m, v, g} {
-		r.b.Fill(t, 0.5)
-	}
-	control := r.control(1e-4, 0.5, 0.5, 0, 1)
-	for b.Loop() {
-		r.b.AdamW(w, absent, m, v, g, control, kernels.AdamW{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Decay: 0.1})
-	}
-	b.ReportMetric(7*4*n*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
-}

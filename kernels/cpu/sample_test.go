@@ -134,18 +134,36 @@ func TestEqualLogitsAreDrawnInOrderOfTheirIDs(t *testing.T) {
 	require.InDelta(t, -math.Log(10), values(logp)[0], 1e-6)
 }
 
-func BenchmarkSample(b *testing.B) {
-	const vocab = 50257
-	for name, p := range map[string][]float32{
-		"temperature": {1, 0, 0, 0, 0, 0.7}, "top-k 50": {1, 50, 0, 0, 0, 0.7}, "top-p 0.9": {0.8, 0, 0.9, 0, 0, 0.7},
-	} {
-		b.Run(name, func(b *testing.B) {
-			r := newRig(b, 1, kernels.F32)
-			next, logp, logits, params := r.ints(0), r.vec(1), r.f32(1, vocab), r.f32(1, kernels.SampleParams)
-			copy(ref(view(params)).row(0), p)
-			for b.Loop() {
-				r.b.Sample(next, logp, logits, params, absent, vocab)
+func TestLogitsWithoutADistributionAreReported(t *testing.T) {
+	r := newRig(t, 1, kernels.F32)
+	next, logp, params := r.ints(0), r.vec(1), r.f32(1, kernels.SampleParams)
+	copy(ref(view(params)).row(0), []float32{1, 0, 0, 0, 0, 0.5})
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		logits := r.fill(r.f32(1, 100), func(i int) float64 {
+			if math.IsInf(bad, -1) || i == 7 {
+				return bad
 			}
+			return 0
 		})
+		r.run(func(k kernels.Backend) { k.Sample(next, logp, logits, params, absent, 100) })
+		require.True(t, math.IsNaN(values(logp)[0]))
+		require.Less(t, ints(next)[0], int32(100))
+	}
+}
+
+func TestMaskedLogitsAreNeverDrawn(t *testing.T) {
+	r := newRig(t, 1, kernels.F32)
+	next, logp, params := r.ints(0), r.vec(1), r.f32(1, kernels.SampleParams)
+	logits := r.fill(r.f32(1, 5000), func(i int) float64 {
+		if i%1000 == 3 {
+			return 0
+		}
+		return math.Inf(-1)
+	})
+	for _, p := range [][]float32{{1, 0, 0, 0, 0, 0.9999}, {1, 4000, 0, 0, 0, 0.9999}, {1, 0, 0.999, 0, 0, 0.9999}, {1, 0, 0, 0.1, 0, 0.9999}} {
+		copy(ref(view(params)).row(0), p)
+		r.run(func(k kernels.Backend) { k.Sample(next, logp, logits, params, absent, 5000) })
+		require.Equal(t, int32(4003), ints(next)[0])
+		require.InDelta(t, -math.Log(5), values(logp)[0], 1e-6)
 	}
 }

@@ -44,6 +44,12 @@ func (s *scratch) zeros(n int) []float32 {
 	return x
 }
 
+// doubles is zeros for float64.
+func (s *scratch) doubles(n int) []float64 {
+	x := s.zeros(2 * n)
+	return unsafe.Slice((*float64)(unsafe.Pointer(unsafe.SliceData(x))), n)
+}
+
 // ints is floats for indices.
 func (s *scratch) ints(n int) []int32 {
 	x := s.floats(n)
