@@ -73,28 +73,65 @@ func widen512(dst *float32, src unsafe.Pointer, n int)
 //go:noescape
 func narrow512(dst unsafe.Pointer, src *float32, n int)
 
-// Products of 1 to 4 rows of A, lda floats apart, with the four rows of B at offsets bytes from b: out[4i+j].
+// Products of 1 to 4 rows of A, lda floats apart, with the four rows of B at offsets bytes from b: out[4i+j]. What is
+// ahead bytes after the rows of B is prefetched.
 
 //go:noescape
-func dotsF321x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32)
+func dotsF321x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsF322x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32)
+func dotsF322x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsF323x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32)
+func dotsF323x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsF324x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32)
+func dotsF324x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF161x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32)
+func dotsBF161x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF162x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32)
+func dotsBF162x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF163x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32)
+func dotsBF163x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF164x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32)
+func dotsBF164x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+
+// The same for AVX2: 8 rows and whole vectors of k; store has the sign bit set in every lane to write.
+
+//go:noescape
+func packAlongF32x256(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
+
+//go:noescape
+func packAlongBF16x256(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
+
+// Whole panels of 6 or 16 columns down which k > 0 runs.
+
+//go:noescape
+func packDownF326x256(dst, src unsafe.Pointer, ld, k int)
+
+//go:noescape
+func packDownF3216x256(dst, src unsafe.Pointer, ld, k int)
+
+//go:noescape
+func packDownBF166x256(dst, src unsafe.Pointer, ld, k int)
+
+//go:noescape
+func packDownBF1616x256(dst, src unsafe.Pointer, ld, k int)
+
+// Products of whole vectors of k.
+
+//go:noescape
+func dotsF321x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+
+//go:noescape
+func dotsF322x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+
+//go:noescape
+func dotsBF161x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+
+//go:noescape
+func dotsBF162x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)

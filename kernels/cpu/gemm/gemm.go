@@ -126,6 +126,10 @@ func (e *Engine) Mul(l Layout, m, n, k int, alpha float32, a, b, c Matrix, accum
 		a: operand{a, l == TN}, b: operand{b, l != NT},
 		kernel: choose(a.DType, b.DType),
 	}
-	e.blocks()
+	if l == NT && m <= e.kernel.fewRows && k > 0 && m*k <= len(e.packedA) {
+		e.few()
+	} else {
+		e.blocks()
+	}
 	e.product = product{} // keep nothing of the caller's alive
 }

@@ -252,8 +252,8 @@ func TestShapesAroundEveryBlockSize(t *testing.T) {
 				around(NN, 9, q.tileN+off, 3)
 				around(TN, 7, 9, blockK*q.perUnit+off)
 				around(NT, 6, q.nr+1, 2*blockK*q.perUnit+off)
-				for _, small := range []int{1, 2, 3, 4, 5, 8} {
-					around(NT, small, 16+off, 67+off)
+				for _, small := range []int{1, 2, 3, 4, 5, 8, q.fewRows + off} {
+					around(NT, small, fewCols+off, 67+off)
 					around(NN, small, 33+off, 17+off)
 				}
 			}

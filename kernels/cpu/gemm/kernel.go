@@ -12,6 +12,7 @@ type kernel struct {
 	perUnit      int // values of k in a packed unit
 	passK        int // units of k summed in registers before they are added to C
 	tileM, tileN int // of C, for one worker at a time
+	fewRows      int // of A, up to which NT products are not packed
 
 	// pack writes one panel of the given width from lanes <= width rows or columns of o, beginning at x, and k values of
 	// k, beginning at k0. Lanes beyond hold anything; an odd k is completed by zero.

@@ -11,15 +11,15 @@ import (
 var (
 	avx2 = kernel{
 		mr: 6, nr: 16, step: 2, perUnit: 1, passK: 256, tileM: 96, tileN: 384,
-		pack: packPortable, multiply: multiply256,
+		fewRows: 8, pack: pack256, multiply: multiply256,
 	}
 	avx512 = kernel{
 		mr: 12, nr: 32, step: 4, perUnit: 1, passK: 384, tileM: 96, tileN: 384,
-		pack: pack512, multiply: multiply512,
+		fewRows: 32, pack: pack512, multiply: multiply512,
 	}
 	avx512Pair = kernel{
 		mr: 12, nr: 32, step: 4, perUnit: 2, passK: 384, tileM: 96, tileN: 384,
-		pack: packPair512, multiply: multiplyPair512,
+		fewRows: 16, pack: packPair512, multiply: multiplyPair512,
 	}
 )
 
@@ -117,6 +117,40 @@ func packPair512(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
 			packAlongPairx512(unsafe.Add(dst, lane*4), src, &offsets, k, stride, bits(min(16, width-lane)))
 		}
 	}
+}
+
+// pack256 packs float32 units, and leaves to plain Go what does not fill vectors.
+func pack256(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
+	src, step := o.from(x, k0), o.Stride*o.DType.size()
+	if o.kDown {
+		switch {
+		case lanes < width:
+			packPortable(dst, o, x, k0, lanes, k, width)
+		case width == 6 && o.DType == F32:
+			packDownF326x256(dst, src, step, k)
+		case width == 6:
+			packDownBF166x256(dst, src, step, k)
+		case o.DType == F32:
+			packDownF3216x256(dst, src, step, k)
+		default:
+			packDownBF1616x256(dst, src, step, k)
+		}
+		return
+	}
+	whole := k &^ 7
+	for lane := 0; lane < width; lane += 8 {
+		var store [8]int32
+		for i := range min(8, width-lane) {
+			store[i] = -1
+		}
+		at, offsets := unsafe.Add(dst, lane*4), rowOffsets(lane, lanes, step)
+		if o.DType == F32 {
+			packAlongF32x256(at, src, &offsets, whole, width*4, &store)
+		} else {
+			packAlongBF16x256(at, src, &offsets, whole, width*4, &store)
+		}
+	}
+	packPortable(unsafe.Add(dst, whole*width*4), o, x, k0+whole, lanes, k-whole, width)
 }
 
 // rowOffsets are the offsets of rows lane..lane+16, with the last of the lanes rows standing in for those beyond.

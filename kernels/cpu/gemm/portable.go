@@ -4,7 +4,7 @@ import "unsafe"
 
 var portable = kernel{
 	mr: 4, nr: 4, step: 4, perUnit: 1, passK: 256, tileM: 64, tileN: 256,
-	pack: packPortable, multiply: multiplyPortable,
+	fewRows: 4, pack: packPortable, multiply: multiplyPortable,
 }
 
 // load reads one element as float32.

@@ -11,21 +11,11 @@ func fews(w *out) {
 }
 
 // dots512 writes the products of m rows of float32 with four rows of B along which k runs. Row i of A begins at
-// a + i·lda, row j of B at b + offsets[j] bytes; out[4i+j] becomes their product.
+// a + i·lda, row j of B at b + offsets[j] bytes; out[4i+j] becomes their product. The memory ahead bytes after each
+// row of B, which is where the next four rows are, is prefetched: rows are too short for the processor to do it well.
 func dots512(w *out, m int, kind string) {
-	w.text(fmt.Sprintf("dots%s%dx512", kind, m), "k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, out *[16]float32", 48)
-	w.p("MOVQ k+0(FP), CX")
-	w.p("MOVQ a+8(FP), SI")
-	w.p("MOVQ lda+16(FP), R8")
-	w.p("SHLQ $2, R8")
-	w.p("LEAQ (R8)(R8*2), R9")
-	w.p("MOVQ b+24(FP), AX")
-	w.p("MOVQ offsets+32(FP), BX")
-	rowsB := []string{"R10", "R11", "R12", "R13"}
-	for j, r := range rowsB {
-		w.p("MOVQ %d(BX), %s", 8*j, r)
-		w.p("ADDQ AX, %s", r)
-	}
+	w.text(fmt.Sprintf("dots%s%dx512", kind, m), dotsSignature, 56)
+	rowsB := dotsArguments(w)
 	for i := range 16 {
 		w.p("VXORPS Z%d, Z%[1]d, Z%[1]d", i)
 	}
@@ -44,7 +34,7 @@ func dots512(w *out, m int, kind string) {
 		}
 		for j, r := range rowsB {
 			if prefetch {
-				w.p("PREFETCHT0 1024(%s)", r)
+				w.p("PREFETCHT1 (%s)(DX*1)", r)
 			}
 			if kind == "BF16" {
 				w.p("VPMOVZXWD%s (%s), %sZ%d", z, r, k, 16+j)
@@ -59,13 +49,23 @@ func dots512(w *out, m int, kind string) {
 		}
 		w.p("ADDQ $64, SI")
 	}
+	line := 64 / bytes // steps
 	w.p("PCALIGN $32")
 	w.label("loop")
-	w.p("SUBQ $16, CX")
+	w.p("SUBQ $%d, CX", 16*line)
 	w.p("JLT rest")
-	step("", true)
+	for u := range line {
+		step("", u == 0)
+	}
 	w.p("JMP loop")
 	w.label("rest")
+	if line > 1 {
+		w.p("ADDQ $16, CX")
+		w.p("JLT last")
+		step("", false)
+		w.p("SUBQ $16, CX")
+		w.label("last")
+	}
 	w.p("ADDQ $16, CX")
 	w.p("JZ sum")
 	w.p("MOVL $1, AX")
@@ -93,7 +93,28 @@ func dots512(w *out, m int, kind string) {
 	w.p("VSHUFF32X4 $0x88, Z8, Z0, Z16")
 	w.p("VSHUFF32X4 $0xdd, Z8, Z0, Z17")
 	w.p("VADDPS Z16, Z17, Z0")
-	w.p("MOVQ out+40(FP), DI")
+	w.p("MOVQ out+48(FP), DI")
 	w.p("VMOVUPS Z0, (DI)")
 	w.ret()
+}
+
+const dotsSignature = "k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32"
+
+// dotsArguments loads the arguments but out: k to CX, a to SI, the row of A in bytes to R8 and its triple to R9, ahead
+// to DX, and the rows of B to the registers returned.
+func dotsArguments(w *out) (rowsB []string) {
+	w.p("MOVQ k+0(FP), CX")
+	w.p("MOVQ a+8(FP), SI")
+	w.p("MOVQ lda+16(FP), R8")
+	w.p("SHLQ $2, R8")
+	w.p("LEAQ (R8)(R8*2), R9")
+	w.p("MOVQ b+24(FP), AX")
+	w.p("MOVQ offsets+32(FP), BX")
+	w.p("MOVQ ahead+40(FP), DX")
+	rowsB = []string{"R10", "R11", "R12", "R13"}
+	for j, r := range rowsB {
+		w.p("MOVQ %d(BX), %s", 8*j, r)
+		w.p("ADDQ AX, %s", r)
+	}
+	return rowsB
 }

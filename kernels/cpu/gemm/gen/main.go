@@ -40,6 +40,7 @@ func main() {
 	write(dir, "multiply_amd64.s", multiplies)
 	write(dir, "pack_amd64.s", packs)
 	write(dir, "few_amd64.s", fews)
+	write(dir, "avx2_amd64.s", avx2s)
 }
 
 func write(dir, name string, body func(*out)) {
