@@ -69,7 +69,7 @@ func (r *rig) normal(t kernels.Tensor) kernels.Tensor {
 func (r *rig) fill(t kernels.Tensor, f func(i int) float64) kernels.Tensor {
 	m := view(t)
 	row := make([]float32, m.cols)
-	for i := range m.rows {
+	for i := 0; i < m.rows && !m.absent(); i++ {
 		for j := range row {
 			row[j] = float32(f(i*m.cols + j))
 		}
