@@ -242,17 +242,7 @@ func (b *BPE) ordinary(id int32) string {
 // EncodeTo implements Tokenizer.
 func (b *BPE) EncodeTo(dst []int32, text string) []int32 {
 	w := b.workspaces.Get().(*workspace)
-	text = b.normalize(text)
-	for len(text) > 0 {
-		n := min(b.config.Split.Next(text), maxWord)
-		ids := b.word(w, text[:n])
-		if len(ids) == 1 {
-			dst = append(dst, ids[0])
-		} else {
-			dst = append(dst, ids...)
-		}
-		text = text[n:]
-	}
+	dst = b.encode(w, dst, b.normalize(text))
 	b.workspaces.Put(w)
 	return dst
 }
@@ -265,14 +255,32 @@ func (b *BPE) Encode(text string) []int32 {
 // Count implements Tokenizer.
 func (b *BPE) Count(text string) int {
 	w := b.workspaces.Get().(*workspace)
-	text = b.normalize(text)
+	count := b.count(w, b.normalize(text))
+	b.workspaces.Put(w)
+	return count
+}
+
+func (b *BPE) encode(w *workspace, dst []int32, text string) []int32 {
+	for len(text) > 0 {
+		n := min(b.config.Split.Next(text), maxWord)
+		ids := b.word(w, text[:n])
+		if len(ids) == 1 {
+			dst = append(dst, ids[0])
+		} else {
+			dst = append(dst, ids...)
+		}
+		text = text[n:]
+	}
+	return dst
+}
+
+func (b *BPE) count(w *workspace, text string) int {
 	count := 0
 	for len(text) > 0 {
 		n := min(b.config.Split.Next(text), maxWord)
 		count += len(b.word(w, text[:n]))
 		text = text[n:]
 	}
-	b.workspaces.Put(w)
 	return count
 }
 

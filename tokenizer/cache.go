@@ -6,8 +6,8 @@ const (
 	// maxCachedWord is the longest pre-token whose ids are remembered.
 	maxCachedWord = 64
 
-	firstSlots = 1 << 10
-	maxSlots   = 1 << 16
+	firstSlots = 1 << 11
+	maxSlots   = 1 << 17
 
 	// Bounds of the two arenas of a cache: 4 MiB of words, 2 MiB of ids.
 	maxCachedBytes = 4 << 20
@@ -18,7 +18,7 @@ const (
 )
 
 // A wordCache remembers the ids of words, most of a text being repetitions of
-// a few. It is a two-way associative hash table, at most 8 MiB in all, used by
+// a few. It is a two-way associative hash table, at most 10 MiB in all, used by
 // one goroutine at a time.
 type wordCache struct {
 	slots []wordSlot // a power of two

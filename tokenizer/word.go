@@ -96,14 +96,18 @@ func (b *BPE) mergeShort(dst []int32, word string) []int32 {
 // in one queue, and a set of ranks knows the lowest that is not empty, so
 // taking the best pair costs no logarithm. All queues are empty between words.
 type longWord struct {
-	ids        []int32
-	prev, next []int32
-	ranks      []uint32 // by position: rank of the pair that starts here
+	symbols []symbol // by position; a symbol stands at its first byte
 
 	queued      rankSet
 	first, last []int32 // by rank: ends of its queue in links
 	links       []link
 	batch       []int32 // the positions of the queue at work
+}
+
+type symbol struct {
+	id         int32
+	prev, next int32  // positions of the neighbours; -1 and the length at the ends
+	rank       uint32 // of the pair that starts here
 }
 
 // A link is an element of a queue.
@@ -115,24 +119,19 @@ func newLongWord(ranks int) *longWord {
 
 func (l *longWord) merge(b *BPE, dst []int32, word string) []int32 {
 	n := len(word)
-	l.links = l.links[:0]
-	l.ids = slices.Grow(l.ids[:0], n)[:n]
-	l.prev = slices.Grow(l.prev[:0], n)[:n]
-	l.next = slices.Grow(l.next[:0], n)[:n]
-	l.ranks = slices.Grow(l.ranks[:0], n)[:n]
+	l.symbols = slices.Grow(l.symbols[:0], n)[:n]
+	l.links = slices.Grow(l.links[:0], n+n/2)
 	for i := range n {
-		l.ids[i] = b.byteIDs[word[i]]
-		l.prev[i], l.next[i] = int32(i-1), int32(i+1)
+		l.symbols[i] = symbol{b.byteIDs[word[i]], int32(i - 1), int32(i + 1), noRank}
 	}
 	for i := range n - 1 {
 		l.rank(b, int32(i), int32(i+1))
 	}
-	l.ranks[n-1] = noRank
 	for rank := l.queued.min(); rank != noRank; rank = l.queued.min() {
 		l.mergeAll(b, rank)
 	}
-	for i := 0; i < n; i = int(l.next[i]) {
-		dst = append(dst, l.ids[i])
+	for i := 0; i < n; i = int(l.symbols[i].next) {
+		dst = append(dst, l.symbols[i].id)
 	}
 	l.release()
 	return dst
@@ -140,10 +139,10 @@ func (l *longWord) merge(b *BPE, dst []int32, word string) []int32 {
 
 // rank notes the rank of the pair at two neighbouring positions, and queues it.
 func (l *longWord) rank(b *BPE, left, right int32) {
-	rank := b.pairs.rank(l.ids[left], l.ids[right])
-	l.ranks[left] = rank
-	if rank != noRank {
-		l.push(rank, left)
+	s := &l.symbols[left]
+	s.rank = b.pairs.rank(s.id, l.symbols[right].id)
+	if s.rank != noRank {
+		l.push(s.rank, left)
 	}
 }
 
@@ -169,22 +168,22 @@ func (l *longWord) mergeAll(b *BPE, rank uint32) {
 	if !slices.IsSorted(l.batch) {
 		slices.Sort(l.batch)
 	}
-	n := int32(len(l.ids))
-	for i, left := range l.batch {
-		if l.ranks[left] != rank {
+	n := int32(len(l.symbols))
+	for i, at := range l.batch {
+		left := &l.symbols[at]
+		if left.rank != rank {
 			continue // one half has merged with another neighbour since
 		}
-		right := l.next[left]
-		after := l.next[right]
-		l.ids[left] = b.mergedID[rank]
-		l.next[left] = after
-		l.ranks[left], l.ranks[right] = noRank, noRank
+		right := &l.symbols[left.next]
+		after := right.next
+		left.id, left.next = b.mergedID[rank], after
+		left.rank, right.rank = noRank, noRank
 		if after < n {
-			l.prev[after] = left
-			l.rank(b, left, after)
+			l.symbols[after].prev = at
+			l.rank(b, at, after)
 		}
-		if before := l.prev[left]; before >= 0 {
-			l.rank(b, before, left)
+		if left.prev >= 0 {
+			l.rank(b, left.prev, at)
 		}
 		if l.queued.min() < rank {
 			for _, waiting := range l.batch[i+1:] {
@@ -197,9 +196,9 @@ func (l *longWord) mergeAll(b *BPE, rank uint32) {
 
 // release gives back the memory of a very long word.
 func (l *longWord) release() {
-	const keep = 1 << 20
-	if cap(l.links) > keep {
-		l.ids, l.prev, l.next, l.ranks, l.links, l.batch = nil, nil, nil, nil, nil, nil
+	const keep = 1 << 21
+	if cap(l.symbols) > keep {
+		l.symbols, l.links, l.batch = nil, nil, nil
 	}
 }
 
