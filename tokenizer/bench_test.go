@@ -106,3 +106,18 @@ func BenchmarkTrain(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkReadJSON(b *testing.B) {
+	data := writeJSON(b, loadShared(b, "cl100k_base", split.CL100K))
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		readJSON(b, data)
+	}
+}
+
+func BenchmarkFingerprint(b *testing.B) {
+	t := loadShared(b, "cl100k_base", split.CL100K)
+	for b.Loop() {
+		t.computeFingerprint()
+	}
+}

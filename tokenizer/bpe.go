@@ -26,6 +26,7 @@ type BPE struct {
 	special map[int32]Special
 	byteIDs [256]int32
 
+	merges   [][2]int32 // what Merges returns
 	pairs    *pairTable
 	mergedID []int32 // by rank
 
@@ -182,6 +183,7 @@ func (b *BPE) indexMerges() error {
 	if b.config.Ranked {
 		return b.indexRanks()
 	}
+	b.merges = b.config.Merges
 	b.pairs = newPairTable(len(b.config.Merges))
 	b.mergedID = make([]int32, len(b.config.Merges))
 	var joined []byte
@@ -205,24 +207,23 @@ func (b *BPE) indexMerges() error {
 
 // indexRanks enters every way to cut a token into two tokens.
 func (b *BPE) indexRanks() error {
-	var cuts [][2]int32
-	var ranks []uint32
+	var ranks []uint32 // of b.merges
 	for id, token := range b.config.Tokens {
 		for at := 1; at < len(token); at++ {
 			if left, ok := b.ids[token[:at]]; ok {
 				if right, ok := b.ids[token[at:]]; ok {
-					cuts = append(cuts, [2]int32{left, right})
+					b.merges = append(b.merges, [2]int32{left, right})
 					ranks = append(ranks, uint32(id))
 				}
 			}
 		}
-		if len(cuts) > maxMerges {
+		if len(b.merges) > maxMerges {
 			return fmt.Errorf("more than %d ways to merge two tokens", maxMerges)
 		}
 	}
-	b.pairs = newPairTable(len(cuts))
-	for i, cut := range cuts {
-		b.pairs.add(cut[0], cut[1], ranks[i])
+	b.pairs = newPairTable(len(b.merges))
+	for i, merge := range b.merges {
+		b.pairs.add(merge[0], merge[1], ranks[i])
 	}
 	b.mergedID = make([]int32, len(b.config.Tokens))
 	for id := range b.mergedID {
@@ -339,19 +340,4 @@ func (b *BPE) Split() *split.Pattern { return b.config.Split }
 // Merges returns the merges in order of rank. Those of a Ranked BPE are all
 // the ways to make each token of two, by id, then by the left half, shortest
 // first. The caller must not change them.
-func (b *BPE) Merges() [][2]int32 {
-	if !b.config.Ranked {
-		return b.config.Merges
-	}
-	var merges [][2]int32
-	for _, token := range b.config.Tokens {
-		for at := 1; at < len(token); at++ {
-			if left, ok := b.ids[token[:at]]; ok {
-				if right, ok := b.ids[token[at:]]; ok {
-					merges = append(merges, [2]int32{left, right})
-				}
-			}
-		}
-	}
-	return merges
-}
+func (b *BPE) Merges() [][2]int32 { return b.merges }

@@ -1,10 +1,11 @@
 package tokenizer
 
 import (
-	"bufio"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 )
 
 // Fingerprint is the SHA-256, in hexadecimal, of all that decides how text
@@ -28,20 +29,38 @@ func Fingerprint(t Tokenizer) string {
 }
 
 func (b *BPE) computeFingerprint() string {
-	hash := sha256.New()
-	w := bufio.NewWriter(hash)
-	fmt.Fprintf(w, "byte-level BPE 1\nsplit %q\nwhole words %t\nNFC %t\n", b.config.Split.Regexp(), b.config.WholeWords, b.config.NFC)
-	for id, token := range b.config.Tokens {
-		if token != "" {
-			fmt.Fprintf(w, "token %d %q\n", id, token)
-		}
+	var content []byte
+	number := func(n int) { content = binary.AppendUvarint(content, uint64(n)) }
+	text := func(s string) {
+		number(len(s))
+		content = append(content, s...)
 	}
-	for _, merge := range b.Merges() {
-		fmt.Fprintf(w, "merge %d %d\n", merge[0], merge[1])
+	flag := func(set bool) { content = strconv.AppendBool(content, set) }
+	text("byte-level BPE 1")
+	text(b.config.Split.Regexp())
+	flag(b.config.WholeWords)
+	flag(b.config.NFC)
+	// Ids at the end that are no tokens make no difference.
+	tokens := b.config.Tokens
+	for len(tokens) > 0 && tokens[len(tokens)-1] == "" {
+		tokens = tokens[:len(tokens)-1]
+	}
+	number(len(tokens))
+	for _, token := range tokens {
+		text(token)
+	}
+	number(len(b.merges))
+	for _, merge := range b.merges {
+		number(int(merge[0]))
+		number(int(merge[1]))
 	}
 	for _, s := range b.config.Specials {
-		fmt.Fprintf(w, "special %d %q %t %t %t %t\n", s.ID, s.Content, s.Visible, s.LStrip, s.RStrip, s.SingleWord)
+		number(int(s.ID))
+		text(s.Content)
+		for _, set := range []bool{s.Visible, s.LStrip, s.RStrip, s.SingleWord} {
+			flag(set)
+		}
 	}
-	w.Flush()
-	return hex.EncodeToString(hash.Sum(nil))
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }

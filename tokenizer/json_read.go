@@ -326,11 +326,13 @@ func (f *jsonFile) mergeList() {
 // assemble turns what was read into a configuration.
 func (f *jsonFile) assemble() error {
 	f.config.Merges = make([][2]int32, len(f.merges))
-	merged := make(map[int32]bool)
 	added := make(map[string]int32, len(f.config.Specials))
+	lengths := make(map[int]bool)
 	for _, s := range f.config.Specials {
 		added[s.Content] = s.ID
+		lengths[len(s.Content)] = true
 	}
+	merged := make(map[string]bool) // at least the added tokens that merges give
 	for i, merge := range f.merges {
 		for j, half := range merge {
 			id, ok := f.vocab[half]
@@ -339,10 +341,8 @@ func (f *jsonFile) assemble() error {
 			}
 			f.config.Merges[i][j] = id
 		}
-		if len(added) > 0 {
-			if id, ok := f.vocab[merge[0]+merge[1]]; ok {
-				merged[id] = true
-			}
+		if lengths[len(merge[0])+len(merge[1])] {
+			merged[merge[0]+merge[1]] = true
 		}
 	}
 	for _, spelled := range f.tokens {
@@ -354,7 +354,7 @@ func (f *jsonFile) assemble() error {
 			if id != want {
 				return fmt.Errorf("added token %q has the id %d, but %d in the vocabulary", spelled, want, id)
 			}
-			if !merged[id] {
+			if !merged[spelled] {
 				continue // text cannot produce it
 			}
 		}
