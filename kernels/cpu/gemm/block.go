@@ -5,9 +5,9 @@ import "unsafe"
 // A block is what fits the packing buffers: up to blockK values of k, and as many rows of A and columns of B as the
 // rest allows. They live in the last-level cache; tiles of them pass through each core's second-level cache.
 const (
-	blockK    = 1536    // packed units (float32, or pairs of bfloat16) of k
-	packedMax = 1 << 20 // units of a packed operand, about; see fit
-	sumMax    = 1 << 20 // floats of C in a block, where C is bfloat16 and k takes several blocks
+	blockK    = 1536          // packed units (float32, or pairs of bfloat16) of k
+	packedMax = blockK * 1024 // units of a packed operand
+	sumMax    = 1024 * 1024   // floats of C in a block, where C is bfloat16 and k takes several blocks
 	tileMax   = 96 * 384
 	edgeMax   = 16 * 48
 )
@@ -68,7 +68,7 @@ func (e *Engine) blocks() {
 	}
 	p.tileM = even(mb, q.tileM, q.mr)
 	p.tileN = even(nb, q.tileN, q.nr)
-	inA := -1 // the block of A in the buffer, by its place in the order of i and k
+	inA, inB := -1, -1 // the blocks in the buffers, by their places in the order of i and k, and of j and k
 	for p.j0 = 0; p.j0 < p.n; p.j0 += nb {
 		p.nb = min(nb, p.n-p.j0)
 		for p.i0 = 0; p.i0 < p.m; p.i0 += mb {
@@ -82,6 +82,11 @@ func (e *Engine) blocks() {
 					p.panelsA = 0
 				} else {
 					inA = id
+				}
+				if id := p.j0*(p.k+1) + p.k0; id == inB {
+					p.panelsB = 0
+				} else {
+					inB = id
 				}
 				if p.kb > 0 {
 					e.pool.Run(p.packTasks(p.a, p.panelsA)+p.packTasks(p.b, p.panelsB), (*packing)(e))

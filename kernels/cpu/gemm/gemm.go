@@ -107,13 +107,6 @@ func (e *Engine) ScratchBytes() int {
 	return 4 * n
 }
 
-// aligned makes n floats that begin on a cache line.
-func aligned(n int) []float32 {
-	s := make([]float32, n+16)
-	skip := (64 - int(uintptr(unsafe.Pointer(&s[0]))%64)) % 64 / 4
-	return s[skip:][:n]
-}
-
 // Mul computes C = alpha·op(A)·op(B), plus C if accumulate, applies epi if it is not nil, and stores the result in C's
 // dtype, to nearest even. C is m x n and k is the length of the sums: any of them may be 0. C must overlap neither A
 // nor B. Sums run in an order that depends on the shape, the layout, the dtypes and the tier, never on the workers.

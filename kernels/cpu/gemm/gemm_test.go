@@ -31,7 +31,8 @@ type stored struct {
 
 func newStored(r *rand.Rand, rows, cols, extra int, d DType) stored {
 	s := stored{Matrix{Stride: cols + extra, DType: d}, rows, cols, nil}
-	s.mem = make([]uint16, (rows*s.Stride+2*guard)*d.size()/2)
+	n := (rows*s.Stride + 2*guard) * d.size() / 2
+	s.mem = unsafe.Slice((*uint16)(unsafe.Pointer(&aligned((n + 1) / 2)[0])), n)
 	for i := range s.mem {
 		s.mem[i] = 0x7fc1 // a NaN in either dtype, so that reading outside shows
 	}
