@@ -30,13 +30,13 @@ func (p *head) set(logits, x, w, bias, target kernels.Tensor, vocab int) {
 	p.half = p.x.dtype == kernels.BF16 && p.w.dtype == kernels.BF16
 }
 
-// setGrad keeps the arguments of the gradient and clears what no row contributes to.
+// setGrad keeps the arguments of the gradient.
 func (p *head) setGrad(dx, dw, dbias, dlogp, dlse kernels.Tensor, accumulate bool) {
 	p.dx, p.dw, p.dbias, p.dlogp, p.dlse = view(dx), view(dw), vector(dbias), floats(dlogp), floats(dlse)
 	p.written = accumulate
 }
 
-// cotangents of row i.
+// cotangents of row i. That of a log-probability which is 0 by definition counts for nothing.
 func (p *head) cotangents(i int) (dlogp, dlse float32) {
 	if p.target[i] >= 0 {
 		dlogp = p.dlogp[i]
@@ -187,7 +187,7 @@ func (p *head) split() (active, idle []int32) {
 }
 
 // finish clears what no row contributed to.
-func (p *head) finish(idle []int32, dw, dbias kernels.Tensor, accumulate bool) {
+func (p *head) finish(idle []int32, accumulate bool) {
 	if !p.dx.absent() {
 		for _, i := range idle {
 			clear(p.dx.bytes(int(i)))
@@ -231,7 +231,7 @@ func (b *Backend) LinearLogProbGrad(dx, dw, dbias, logits, dlogp, dlse, x, w, bi
 	p.lse, p.stats, p.grad = floats(lse), false, true
 	active, idle := p.split()
 	p.pass(active)
-	p.finish(idle, dw, dbias, accumulate)
+	p.finish(idle, accumulate)
 }
 
 // LinearLogProbBoth is LinearLogProb and LinearLogProbGrad in one.
@@ -245,5 +245,5 @@ func (b *Backend) LinearLogProbBoth(logp, lse, entropy, dx, dw, dbias, logits, d
 	p.pass(active)
 	p.grad = false
 	p.pass(idle)
-	p.finish(idle, dw, dbias, accumulate)
+	p.finish(idle, accumulate)
 }

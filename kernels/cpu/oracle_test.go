@@ -203,62 +203,66 @@ func TestEmbedAndItsGradientFollowTheIndices(t *testing.T) {
 }
 
 func TestProjectionsMatchTheirFormulas(t *testing.T) {
-	everyDType(t, func(t *testing.T, r *rig) {
-		const m, n, k = 37, 45, 61
-		x, w, bias, res := r.float(m, k), r.float(n, k), r.dense(n), r.float(m, n)
-		y, pre := r.out(r.float(m, n)), r.out(r.float(m, n))
-		z, bound := mul64(load64(x), load64(w).transposed())
-		b, e := values(bias), values(res)
-		wantPre, wantY := new64(m, n), new64(m, n)
-		for i := range z.v {
-			wantPre.v[i] = 0.5*z.v[i] + b[i%n]
-			wantY.v[i] = activation64(kernels.GELU, wantPre.v[i]) + e[i]
-		}
-		r.run(func(k kernels.Backend) {
-			k.Linear(y, x, w, kernels.Epilogue{Scale: 0.5, Bias: bias, Act: kernels.GELU, Pre: pre, Residual: res})
-		})
-		r.near(wantPre.v, pre, bound.bound)
-		r.near(wantY.v, y, func(i int) float64 { return 2*bound.v[i] + 64 })
+	// A row, a handful as in decoding, a tile, and sums longer than a block of the matrix product.
+	for _, s := range [][3]int{{1, 45, 61}, {3, 45, 61}, {37, 45, 61}, {13, 9, 3300}, {13, 3300, 9}} {
+		everyDType(t, func(t *testing.T, r *rig) { checkProjections(r, s[0], s[1], s[2]) })
+	}
+}
 
-		old := values(y)
-		r.run(func(k kernels.Backend) { k.Linear(y, x, w, kernels.Epilogue{Act: kernels.SiLU, Residual: y}) })
-		for i := range z.v {
-			wantY.v[i] = activation64(kernels.SiLU, z.v[i]) + old[i]
-		}
-		r.near(wantY.v, y, func(i int) float64 { return 2*bound.v[i] + 64 })
-
-		dy, dx, preX := r.float(m, n), r.out(r.float(m, k)), r.float(m, k)
-		zx, boundX := mul64(load64(dy), load64(w))
-		p, old := values(preX), values(dx)
-		r.run(func(k kernels.Backend) {
-			k.LinearDX(dx, dy, w, kernels.Epilogue{Scale: 2, Act: kernels.SiLU, Pre: preX, Residual: dx})
-		})
-		for i := range zx.v {
-			zx.v[i] = 2*zx.v[i]*slope64(kernels.SiLU, p[i]) + old[i]
-		}
-		r.near(zx.v, dx, func(i int) float64 { return 4*boundX.v[i] + 64 })
-		zx, _ = mul64(load64(dy), load64(w))
-		r.run(func(k kernels.Backend) { k.LinearDX(preX, dy, w, kernels.Epilogue{Act: kernels.SiLU, Pre: preX}) })
-		for i := range zx.v {
-			zx.v[i] *= slope64(kernels.SiLU, p[i])
-		}
-		r.near(zx.v, preX, func(i int) float64 { return 2*boundX.v[i] + 64 })
-
-		dw, db := r.out(r.f32(n, k)), r.out(r.vec(n))
-		old = values(dw)
-		zw, boundW := mul64(load64(dy).transposed(), load64(x))
-		r.run(func(k kernels.Backend) { k.LinearDW(dw, dy, x, 3, true); k.BiasGrad(db, dy, false) })
-		for i := range zw.v {
-			zw.v[i] = 3*zw.v[i] + old[i]
-		}
-		r.near(zw.v, dw, func(i int) float64 { return 4 * boundW.v[i] })
-		ones := new64(1, m)
-		for i := range ones.v {
-			ones.v[i] = 1
-		}
-		sum, boundB := mul64(ones, load64(dy))
-		r.near(sum.v, db, boundB.bound)
+func checkProjections(r *rig, m, n, k int) {
+	x, w, bias, res := r.float(m, k), r.float(n, k), r.dense(n), r.float(m, n)
+	y, pre := r.out(r.float(m, n)), r.out(r.float(m, n))
+	z, bound := mul64(load64(x), load64(w).transposed())
+	b, e := values(bias), values(res)
+	wantPre, wantY := new64(m, n), new64(m, n)
+	for i := range z.v {
+		wantPre.v[i] = 0.5*z.v[i] + b[i%n]
+		wantY.v[i] = activation64(kernels.GELU, wantPre.v[i]) + e[i]
+	}
+	r.run(func(k kernels.Backend) {
+		k.Linear(y, x, w, kernels.Epilogue{Scale: 0.5, Bias: bias, Act: kernels.GELU, Pre: pre, Residual: res})
 	})
+	r.near(wantPre.v, pre, bound.bound)
+	r.near(wantY.v, y, func(i int) float64 { return 2*bound.v[i] + 64 })
+
+	old := values(y)
+	r.run(func(k kernels.Backend) { k.Linear(y, x, w, kernels.Epilogue{Act: kernels.SiLU, Residual: y}) })
+	for i := range z.v {
+		wantY.v[i] = activation64(kernels.SiLU, z.v[i]) + old[i]
+	}
+	r.near(wantY.v, y, func(i int) float64 { return 2*bound.v[i] + 64 })
+
+	dy, dx, preX := r.float(m, n), r.out(r.float(m, k)), r.float(m, k)
+	zx, boundX := mul64(load64(dy), load64(w))
+	p, old := values(preX), values(dx)
+	r.run(func(k kernels.Backend) {
+		k.LinearDX(dx, dy, w, kernels.Epilogue{Scale: 2, Act: kernels.SiLU, Pre: preX, Residual: dx})
+	})
+	for i := range zx.v {
+		zx.v[i] = 2*zx.v[i]*slope64(kernels.SiLU, p[i]) + old[i]
+	}
+	r.near(zx.v, dx, func(i int) float64 { return 4*boundX.v[i] + 64 })
+	zx, _ = mul64(load64(dy), load64(w))
+	r.run(func(k kernels.Backend) { k.LinearDX(preX, dy, w, kernels.Epilogue{Act: kernels.SiLU, Pre: preX}) })
+	for i := range zx.v {
+		zx.v[i] *= slope64(kernels.SiLU, p[i])
+	}
+	r.near(zx.v, preX, func(i int) float64 { return 2*boundX.v[i] + 64 })
+
+	dw, db := r.out(r.f32(n, k)), r.out(r.vec(n))
+	old = values(dw)
+	zw, boundW := mul64(load64(dy).transposed(), load64(x))
+	r.run(func(k kernels.Backend) { k.LinearDW(dw, dy, x, 3, true); k.BiasGrad(db, dy, false) })
+	for i := range zw.v {
+		zw.v[i] = 3*zw.v[i] + old[i]
+	}
+	r.near(zw.v, dw, func(i int) float64 { return 4 * boundW.v[i] })
+	ones := new64(1, m)
+	for i := range ones.v {
+		ones.v[i] = 1
+	}
+	sum, boundB := mul64(ones, load64(dy))
+	r.near(sum.v, db, boundB.bound)
 }
 
 func TestProjectionsWithoutInnerExtentAreTheirEpilogue(t *testing.T) {
