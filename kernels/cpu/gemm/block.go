@@ -8,7 +8,7 @@ const (
 	blockK    = 1536          // packed units (float32, or pairs of bfloat16) of k
 	packedMax = blockK * 1024 // units of a packed operand
 	sumMax    = 1024 * 1024   // floats of C in a block, where C is bfloat16 and k takes several blocks
-	tileMax   = 96 * 384
+	tileMax   = 96 * 256
 	edgeMax   = 16 * 48
 )
 

@@ -10,15 +10,15 @@ import (
 
 var (
 	avx2 = kernel{
-		mr: 6, nr: 16, step: 2, perUnit: 1, passK: 256, tileM: 96, tileN: 384,
+		mr: 6, nr: 16, step: 2, perUnit: 1, passK: 384, tileM: 96, tileN: 256,
 		fewRows: 8, pack: pack256, multiply: multiply256,
 	}
 	avx512 = kernel{
-		mr: 12, nr: 32, step: 4, perUnit: 1, passK: 384, tileM: 96, tileN: 384,
+		mr: 12, nr: 32, step: 4, perUnit: 1, passK: 768, tileM: 96, tileN: 256,
 		fewRows: 32, pack: pack512, multiply: multiply512,
 	}
 	avx512Pair = kernel{
-		mr: 12, nr: 32, step: 4, perUnit: 2, passK: 384, tileM: 96, tileN: 384,
+		mr: 12, nr: 32, step: 4, perUnit: 2, passK: 768, tileM: 96, tileN: 256,
 		fewRows: 16, pack: packPair512, multiply: multiplyPair512,
 	}
 )
