@@ -30,8 +30,8 @@ func llama3(layers, channels, heads, ffn int, factor float64, tied bool) Config 
 }
 
 // qwen2 is a Qwen2 (Yang et al. 2024).
-func qwen2(layers, channels, heads, kv, ffn int, tied bool) Config {
-	return Config{Arch: Qwen2, Vocab: 151936, Context: 32768, Layers: layers, Channels: channels, Heads: heads, KVHeads: kv, FFN: ffn, Tied: tied,
+func qwen2(layers, channels, heads, kv, ffn, vocab int, tied bool) Config {
+	return Config{Arch: Qwen2, Vocab: vocab, Context: 32768, Layers: layers, Channels: channels, Heads: heads, KVHeads: kv, FFN: ffn, Tied: tied,
 		NormEps: 1e-6, Rope: Rope{Theta: 1e6}, EOS: []int32{151643}}
 }
 
@@ -58,9 +58,9 @@ var presets = map[string]Config{
 	"llama3.1-70b": llama3(80, 8192, 64, 28672, 8, false),
 	"llama3.2-1b":  llama3(16, 2048, 32, 8192, 32, true),
 	"llama3.2-3b":  llama3(28, 3072, 24, 8192, 32, true),
-	"qwen2-0.5b":   qwen2(24, 896, 14, 2, 4864, true),
-	"qwen2-1.5b":   qwen2(28, 1536, 12, 2, 8960, true),
-	"qwen2-7b":     qwen2(28, 3584, 28, 4, 18944, false),
+	"qwen2-0.5b":   qwen2(24, 896, 14, 2, 4864, 151936, true),
+	"qwen2-1.5b":   qwen2(28, 1536, 12, 2, 8960, 151936, true),
+	"qwen2-7b":     qwen2(28, 3584, 28, 4, 18944, 152064, false),
 	"smollm2-135m": {Arch: LLaMA, Vocab: 49152, Context: 8192, Layers: 30, Channels: 576, Heads: 9, KVHeads: 3, FFN: 1536, Tied: true,
 		Rope: Rope{Theta: 100000}, BOS: []int32{1}, EOS: []int32{2}},
 }

@@ -66,14 +66,13 @@ type Model struct {
 	Tied     *bool   `key:"tied" default:"auto" doc:"share the embedding and the output layer"`
 	RopeBase float64 `key:"rope_theta" default:"auto" range:"(0,]" doc:"base of the rotary frequencies"`
 	NormEps  float64 `key:"norm_eps" default:"auto" range:"(0,1]" doc:"epsilon of the norms"`
-	Dropout  float64 `key:"dropout" default:"0" range:"[0,1)" doc:"dropout of embeddings and residual branches"`
 }
 
 // Data is what a stage reads: documents, token shards, or conversations.
 type Data struct {
 	Source      string            `key:"source" default:"" oneof:"goroot|jsonl|text|dir" for:"corpus pretrain tokenizer" doc:"kind of documents"`
 	Path        string            `key:"path" default:"" path:"yes" for:"corpus pretrain tokenizer" doc:"the documents' file or folder"`
-	MaxBytes    int               `key:"max_bytes" default:"0" range:"[0,]" for:"corpus tokenizer pack" doc:"read at most this much text; 0 is all"`
+	MaxBytes    int               `key:"max_bytes" default:"0" range:"[0,]" for:"corpus tokenizer pack pretrain" doc:"read at most this much text; 0 is all"`
 	Train       string            `key:"train" default:"" path:"yes" for:"tokenizer pack pretrain sft ngram" doc:"token shards, documents or examples to learn from"`
 	Val         string            `key:"val" default:"" path:"yes" for:"pretrain sft eval ngram pack" doc:"the same, held out"`
 	ValFraction float64           `key:"val_fraction" default:"0.01" range:"[0,0.5]" for:"corpus pack pretrain sft" doc:"share of documents held out where no val is given"`
@@ -143,7 +142,7 @@ type LoRA struct {
 
 // Memory trades speed for memory.
 type Memory struct {
-	Recompute string `key:"recompute" default:"none" oneof:"none|mlp|block" doc:"activations computed again in the backward pass"`
+	Recompute string `key:"recompute" default:"none" oneof:"none|block" doc:"activations computed again in the backward pass"`
 }
 
 // Sample is how text is generated.

@@ -1,7 +1,9 @@
 package hf
 
 import (
+	"encoding/hex"
 	"fmt"
+	"hash"
 	"io"
 	"path"
 
@@ -93,4 +95,21 @@ func WriteBytes(create Create, name string, b []byte) error {
 		_, err := w.Write(b)
 		return err
 	})
+}
+
+// Hash is a digest, in hexadecimal, of every tensor's name, type, shape and bytes: the same for the same model however
+// its files are cut.
+func (f *Folder) Hash(h hash.Hash) (string, error) {
+	for _, n := range f.set.Names() {
+		t, _ := f.set.Tensor(n)
+		fmt.Fprintf(h, "%s %v %v\n", n, t.DType, t.Shape)
+		r, err := f.set.Section(n)
+		if err != nil {
+			return "", err
+		}
+		if _, err := io.Copy(h, r); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
