@@ -150,15 +150,14 @@ func (b *BPE) indexSpecials() error {
 
 // layOut puts the bytes of all tokens one behind the other, for decoding.
 func (b *BPE) layOut() error {
-	size := len(b.config.Tokens)
+	size := 0
+	for id, token := range b.config.Tokens {
+		if token != "" {
+			size = id + 1
+		}
+	}
 	for _, s := range b.config.Specials {
 		size = max(size, int(s.ID)+1)
-	}
-	for size > 0 && size <= len(b.config.Tokens) && b.config.Tokens[size-1] == "" {
-		if _, ok := b.special[int32(size-1)]; ok {
-			break
-		}
-		size-- // ids at the end that nothing has
 	}
 	var blob []byte
 	b.offsets = make([]uint32, size+1)
