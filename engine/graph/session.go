@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"forja/kernels"
@@ -49,8 +50,11 @@ func (s *Session) Add(vars ...*Var) error {
 	return s.b.Sync()
 }
 
-// Remove frees the storage of Vars. Steps that use them must not run again.
+// Remove frees the storage of Vars and forgets the steps that use them, which must not run again.
 func (s *Session) Remove(vars ...*Var) {
+	s.steps = slices.DeleteFunc(s.steps, func(st *Step) bool {
+		return slices.ContainsFunc(vars, func(v *Var) bool { return slices.Contains(st.plan.vars, v) })
+	})
 	for _, v := range vars {
 		if buf := s.vars[v]; buf != nil {
 			s.b.Free(buf)
