@@ -10,10 +10,10 @@ import (
 
 // Attention walks over blocks of queries and keys, after FlashAttention-2 (Dao 2023): scores of a block exist only as a
 // tile in scratch, and a running maximum and sum rescale what was added before. A query block is whole panels of the
-// matrix product; a key block is as long as the second-level cache allows, which spares rescaling.
+// matrix product; the tiles of a key block leave room for its keys and values in a second-level cache.
 const (
 	queryBlock = 96
-	keyBlock   = 512
+	keyBlock   = 256
 )
 
 // heads is what both directions of attention know of their operands.

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"os"
+	"os/exec"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -88,4 +90,18 @@ func TestThreadsComeFromTheOptionThenTheEnvironment(t *testing.T) {
 		_, err := Open(Options{})
 		require.ErrorContains(t, err, "FORJA_THREADS")
 	}
+}
+
+func TestOpenRefusesAnUnknownInstructionSet(t *testing.T) {
+	if os.Getenv("FORJA_CPU") == "abacus" { // the child: the variable is read when a process starts
+		_, err := Open(Options{})
+		require.ErrorContains(t, err, "FORJA_CPU")
+		require.ErrorContains(t, err, "avx512bf16") // what there is to choose from
+		return
+	}
+	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	child.Env = append(os.Environ(), "FORJA_CPU=abacus")
+	out, err := child.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "PASS: "+t.Name())
 }
