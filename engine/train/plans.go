@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 
+	"forja/engine/eval"
 	"forja/engine/graph"
 	"forja/engine/model"
 	"forja/engine/optim"
@@ -34,7 +35,7 @@ type Plans struct {
 	First, More *graph.Plan // micro-steps: gradients overwritten, gradients added to
 	Norm        *graph.Plan // the gradient's norm
 	Update      *graph.Plan
-	Eval        *graph.Plan // forward pass only
+	Eval        *eval.Pass // forward pass only
 
 	inputs inputs
 	vars   []*graph.Var
@@ -42,13 +43,12 @@ type Plans struct {
 
 // inputs is what the host sets before a micro-step.
 type inputs struct {
-	tokens, targets, positions, lo *graph.Var
-	dlogp                          *graph.Var
+	eval.Inputs
+	dlogp *graph.Var
 }
 
 func newInputs(rows, length int) inputs {
-	i32 := func(name string) *graph.Var { return graph.NewVar(name, kernels.I32, rows, length) }
-	return inputs{i32("tokens"), i32("targets"), i32("positions"), i32("lo"), graph.NewVar("dlogp", kernels.F32, rows, length)}
+	return inputs{eval.NewInputs(rows, length), graph.NewVar("dlogp", kernels.F32, rows, length)}
 }
 
 // Compile records and plans a model's training. The optimizer must have been made for this model.
@@ -58,16 +58,13 @@ func Compile(m *model.Model, o *optim.Optimizer, s Shape) (*Plans, error) {
 	}
 	p := &Plans{Shape: s, inputs: newInputs(s.Micro, s.Length)}
 	in := p.inputs
-	micro := func(backward bool, opt graph.Options) (*graph.Plan, error) {
+	micro := func(opt graph.Options) (*graph.Plan, error) {
 		g := graph.New()
 		g.Recompute = s.Recompute
-		logp, _, entropy := m.LogProb(g, model.Inputs{Tokens: g.Leaf(in.tokens), Positions: g.Leaf(in.positions), Lo: g.Leaf(in.lo)},
-			g.Leaf(in.targets))
+		logp, entropy := in.LogProb(g, m)
 		g.Output("logp", logp)
 		g.Output("entropy", entropy)
-		if backward {
-			g.Backward(o.Grads(), graph.Cotangent{Of: logp, Is: g.Leaf(in.dlogp), Known: true})
-		}
+		g.Backward(o.Grads(), graph.Cotangent{Of: logp, Is: g.Leaf(in.dlogp), Known: true})
 		return g.Compile(opt)
 	}
 	update := func(record func(*graph.Graph)) (*graph.Plan, error) {
@@ -80,12 +77,12 @@ func Compile(m *model.Model, o *optim.Optimizer, s Shape) (*Plans, error) {
 		defer func() { l.Training = false }()
 	}
 	var err error
-	if p.First, err = micro(true, graph.Options{Overwrite: true}); err != nil {
+	if p.First, err = micro(graph.Options{Overwrite: true}); err != nil {
 		return nil, err
 	}
 	p.More = p.First
 	if s.Rows > s.Micro {
-		if p.More, err = micro(true, graph.Options{}); err != nil {
+		if p.More, err = micro(graph.Options{}); err != nil {
 			return nil, err
 		}
 	}
@@ -98,7 +95,7 @@ func Compile(m *model.Model, o *optim.Optimizer, s Shape) (*Plans, error) {
 	if l := m.LoRA(); l != nil {
 		l.Training = false
 	}
-	if p.Eval, err = micro(false, graph.Options{}); err != nil {
+	if p.Eval, err = eval.Compile(m, in.Inputs); err != nil {
 		return nil, err
 	}
 	p.vars = append(p.vars, o.Vars()...)
@@ -111,7 +108,7 @@ func Compile(m *model.Model, o *optim.Optimizer, s Shape) (*Plans, error) {
 
 // all lists the plans.
 func (p *Plans) all() []*graph.Plan {
-	return []*graph.Plan{p.First, p.More, p.Norm, p.Update, p.Eval}
+	return []*graph.Plan{p.First, p.More, p.Norm, p.Update, p.Eval.Plan}
 }
 
 // Memory is what training allocates on the device, in bytes, by use.

@@ -1,11 +1,13 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"time"
 
 	"forja/engine/data"
+	"forja/engine/eval"
 	"forja/engine/graph"
 	"forja/engine/model"
 	"forja/engine/optim"
@@ -23,12 +25,13 @@ type Trainer struct {
 	Step   int    // updates done
 	Sample uint64 // global number of the next sample
 
-	s                               *graph.Session
-	plans                           *Plans
-	first, more, norm, update, eval *graph.Step
-	control                         [kernels.ControlSize]float32
-	rng                             [kernels.RandomBlock]int32
-	logp, entropy, dlogp            []float32
+	s                         *graph.Session
+	plans                     *Plans
+	first, more, norm, update *graph.Step
+	eval                      *eval.Scorer
+	control                   [kernels.ControlSize]float32
+	rng                       [kernels.RandomBlock]int32
+	logp, entropy, dlogp      []float32
 }
 
 // NewTrainer gives the plans storage on a device. Parameters are zero until Load or a checkpoint sets them.
@@ -53,13 +56,15 @@ func (t *Trainer) bind() error {
 	for _, b := range []struct {
 		step *(*graph.Step)
 		plan *graph.Plan
-	}{{&t.first, t.plans.First}, {&t.more, t.plans.More}, {&t.norm, t.plans.Norm}, {&t.update, t.plans.Update}, {&t.eval, t.plans.Eval}} {
+	}{{&t.first, t.plans.First}, {&t.more, t.plans.More}, {&t.norm, t.plans.Norm}, {&t.update, t.plans.Update}} {
 		var err error
 		if *b.step, err = t.s.Bind(b.plan); err != nil {
 			return err
 		}
 	}
-	return t.s.Backend().Sync()
+	var err error
+	t.eval, err = t.plans.Eval.Bind(t.s)
+	return err
 }
 
 // Session is the trainer's storage.
@@ -144,26 +149,31 @@ func (t *Trainer) Update(b *data.Batch) (Stats, error) {
 
 func bad(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
-// micro runs a step on the rows of b from row on and returns the sums of loss and entropy over counted targets. The
-// cotangent of a counted log-probability is scale; 0 runs without gradients.
-func (t *Trainer) micro(step *graph.Step, b *data.Batch, row int, scale float64) (loss, entropy float64, err error) {
-	lo, hi := row*b.Length, (row+t.plans.Micro)*b.Length
-	in, s := t.plans.inputs, t.s
-	graph.Set(s, in.tokens, b.Tokens[lo:hi])
-	graph.Set(s, in.targets, b.Targets[lo:hi])
-	graph.Set(s, in.positions, b.Positions[lo:hi])
-	graph.Set(s, in.lo, b.Lo[lo:hi])
-	if scale != 0 {
-		for i, m := range b.Mask[lo:hi] {
-			t.dlogp[i] = float32(float64(m) * scale)
-		}
-		graph.Set(s, in.dlogp, t.dlogp)
-		if v := t.Model.Random(); v != nil {
-			sample := t.Sample + uint64(row)
-			t.rng = [4]int32{int32(t.Seed), int32(t.Seed >> 32), int32(sample), int32(sample >> 32)}
-			graph.Set(s, v, t.rng[:])
-		}
+// part is n rows of b from row on, sharing its memory.
+func part(b *data.Batch, row, n int) data.Batch {
+	lo, hi := row*b.Length, (row+n)*b.Length
+	return data.Batch{Rows: n, Length: b.Length,
+		Tokens: b.Tokens[lo:hi], Targets: b.Targets[lo:hi], Positions: b.Positions[lo:hi], Lo: b.Lo[lo:hi], Mask: b.Mask[lo:hi]}
+}
+
+// set copies the rows of b from row on to the device. The cotangent of a counted log-probability is scale.
+func (t *Trainer) set(b *data.Batch, row int, scale float64) {
+	p := part(b, row, t.plans.Micro)
+	t.plans.inputs.Set(t.s, &p)
+	for i, m := range p.Mask {
+		t.dlogp[i] = float32(float64(m) * scale)
 	}
+	graph.Set(t.s, t.plans.inputs.dlogp, t.dlogp)
+	if v := t.Model.Random(); v != nil {
+		sample := t.Sample + uint64(row)
+		t.rng = [4]int32{int32(t.Seed), int32(t.Seed >> 32), int32(sample), int32(sample >> 32)}
+		graph.Set(t.s, v, t.rng[:])
+	}
+}
+
+// micro runs a step on the rows of b from row on and returns the sums of loss and entropy over counted targets.
+func (t *Trainer) micro(step *graph.Step, b *data.Batch, row int, scale float64) (loss, entropy float64, err error) {
+	t.set(b, row, scale)
 	step.Run()
 	if err := graph.Output(step, "logp", t.logp); err != nil {
 		return 0, 0, err
@@ -171,10 +181,10 @@ func (t *Trainer) micro(step *graph.Step, b *data.Batch, row int, scale float64)
 	if err := graph.Output(step, "entropy", t.entropy); err != nil {
 		return 0, 0, err
 	}
-	if err := s.Backend().Sync(); err != nil {
+	if err := t.s.Backend().Sync(); err != nil {
 		return 0, 0, err
 	}
-	for i, m := range b.Mask[lo:hi] {
+	for i, m := range b.Mask[row*b.Length : (row+t.plans.Micro)*b.Length] {
 		if m != 0 {
 			loss -= float64(m) * float64(t.logp[i])
 			entropy += float64(m) * float64(t.entropy[i])
@@ -187,9 +197,7 @@ func (t *Trainer) micro(step *graph.Step, b *data.Batch, row int, scale float64)
 func (t *Trainer) diagnose(b *data.Batch, st Stats) error {
 	e := &NotFiniteError{Step: st.Step, Loss: st.Loss, GradNorm: st.GradNorm, First: "none found on replay"}
 	for r := 0; r < b.Rows; r += t.plans.Micro {
-		if _, _, err := t.micro(t.eval, b, r, -1/float64(b.Count)); err != nil { // sets the inputs
-			return err
-		}
+		t.set(b, r, -1/float64(b.Count))
 		found := false
 		err := t.first.Trace(func(v graph.Traced) bool {
 			if v.Bad > 0 {
@@ -212,36 +220,13 @@ func (t *Trainer) diagnose(b *data.Batch, st Stats) error {
 }
 
 // Evaluation is the likelihood of held-out text.
-type Evaluation struct {
-	Loss   float64 `json:"loss"`          // nats per counted target
-	BPB    float64 `json:"bpb,omitempty"` // bits per byte of text; 0 where the bytes are not known
-	Tokens int     `json:"tokens"`        // counted targets
-	Bytes  float64 `json:"bytes,omitempty"`
-}
+type Evaluation = eval.Likelihood
 
-// Evaluate goes through a source once, or through its first most targets (0: all).
+// Evaluate goes through a source once, or through its first most targets and the rest of their row (0: all).
 func (t *Trainer) Evaluate(src data.Source, most int) (Evaluation, error) {
-	var ev Evaluation
-	b := data.NewBatch(t.plans.Micro, t.plans.Length)
-	sum := 0.0
-	for sample := uint64(0); sample < src.Samples() && (most == 0 || ev.Tokens < most); sample += uint64(b.Rows) {
-		if err := src.Fill(b, sample); err != nil {
-			return ev, err
-		}
-		loss, _, err := t.micro(t.eval, b, 0, 0)
-		if err != nil {
-			return ev, err
-		}
-		sum += loss
-		ev.Tokens += b.Count
-		ev.Bytes += b.Bytes
+	e, err := t.eval.Likelihood(context.Background(), src, most)
+	if err != nil {
+		err = fmt.Errorf("validation: %w", err)
 	}
-	if ev.Tokens == 0 {
-		return ev, fmt.Errorf("validation: no target counts")
-	}
-	ev.Loss = sum / float64(ev.Tokens)
-	if ev.Bytes > 0 {
-		ev.BPB = sum / math.Ln2 / ev.Bytes
-	}
-	return ev, nil
+	return e, err
 }
