@@ -2,6 +2,7 @@
 
 GO ?= go
 export CGO_ENABLED = 0
+TESTFLAGS ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
@@ -14,13 +15,13 @@ build: ## build ./forja
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o forja ./cmd/forja
 
 test: ## run the tests, in a few minutes on two cores
-	$(GO) test ./...
+	$(GO) test $(TESTFLAGS) ./...
 
 test-all: ## run the long tests too: every CPU tier, long simulations
-	FORJA_LONG=1 $(GO) test -timeout 15m ./...
-	FORJA_CPU=avx512 $(GO) test ./kernels/... ./engine/graph ./engine/train
-	FORJA_CPU=avx2 $(GO) test ./kernels/... ./engine/graph ./engine/train
-	$(GO) test -tags noasm ./kernels/... ./engine/graph
+	FORJA_LONG=1 $(GO) test $(TESTFLAGS) -timeout 15m ./...
+	FORJA_CPU=avx512 $(GO) test $(TESTFLAGS) ./kernels/... ./engine/graph ./engine/train
+	FORJA_CPU=avx2 $(GO) test $(TESTFLAGS) ./kernels/... ./engine/graph ./engine/train
+	$(GO) test $(TESTFLAGS) -tags noasm ./kernels/... ./engine/graph
 
 race: ## run concurrent packages under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -short ./kernels/cpu/par ./kernels ./engine/data/... ./engine/sched/... ./engine/vfs/... ./tokenizer/...
