@@ -1,0 +1,164 @@
+// Package bench measures forja on the machine it runs on: the kernels on the shapes that GPT-2 124M trains with, a whole
+// training step, and decoding. OpenBLAS, where there is one, multiplies the same matrices in the same run.
+//
+// Machines differ and are busy, so what counts are ratios: contestants take turns, round by round, after their results
+// have been compared, and the best call of each counts. Every line says what it was measured against. `forja bench` prints
+// what is here; peers/ holds the scripts that run PyTorch beside it, and RESULTS.md what was measured, where and when.
+//
+// Deliberately absent: statistics of a noisy machine (the best and the median are given, and the load is reported),
+// stored baselines, and tests of speed.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"forja/kernels"
+	"forja/kernels/cpu"
+)
+
+// A section is something to measure.
+type section struct {
+	name, title string
+	run         func(context.Context, *rig) error
+}
+
+var sections = []section{
+	{"gemm", "matrix products of GPT-2 124M, 1024 tokens", gemms},
+	{"attention", "causal attention of GPT-2, 12 heads of 64, 4 sequences", attentions},
+	{"norm", "norms and activations, 1024 tokens", norms},
+	{"head", "language-model head: log-probabilities and all gradients", heads},
+	{"adamw", "optimizer", optimizers},
+	{"step", "training step", steps},
+	{"decode", "decoding, greedy, one sequence", decodes},
+}
+
+// Sections lists what Run can measure, in its order.
+func Sections() []string {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// Options say how to measure. Zero values mean the customary.
+type Options struct {
+	Threads int             // worker threads; 0 is FORJA_THREADS, else all
+	Rounds  int             // turns of every contestant; 0 means 5
+	DTypes  []kernels.DType // F32, BF16 or both, which nil means
+	Step    Step
+
+	Begin  func(title string)            // called before a section
+	Result func(Result)                  // called with each figure as soon as it is known
+	Say    func(format string, a ...any) // what is being measured now
+	Note   func(format string, a ...any) // what people should know
+
+	small bool // tiny sizes, for tests
+}
+
+// A Step is the training step to measure.
+type Step struct {
+	Model     string // a preset
+	Batch     int    // sequences
+	Context   int    // tokens of each
+	Recompute bool
+}
+
+// A Result is one measured figure. Its name is path-like: what, dtype, and which.
+type Result struct {
+	Name    string  `json:"name"`
+	DType   string  `json:"dtype"`
+	Seconds float64 `json:"seconds"` // best call
+	Median  float64 `json:"seconds_median"`
+	Calls   int     `json:"calls"`
+	Rate    float64 `json:"rate"` // at the best call
+	Unit    string  `json:"unit"`
+
+	// What it was compared with, as a rate of the same unit, and Rate over that.
+	Against     string  `json:"against,omitempty"`
+	AgainstRate float64 `json:"against_rate,omitempty"`
+	Ratio       float64 `json:"ratio,omitempty"`
+
+	*StepFigures
+	*DecodeFigures
+}
+
+// over compares a result.
+func (r Result) over(against string, rate float64) Result {
+	r.Against, r.AgainstRate, r.Ratio = against, rate, r.Rate/rate
+	return r
+}
+
+// A rig is a device under measurement.
+type rig struct {
+	Options
+	b    kernels.Backend
+	peer *openBLAS // nil: there is none
+	why  error     // why not
+}
+
+// Run measures the named sections, in the order of Sections, on a device of its own. "all" names every one.
+func Run(ctx context.Context, what []string, o Options) error {
+	for _, w := range what {
+		if w != "all" && !slices.Contains(Sections(), w) {
+			return fmt.Errorf("there is nothing called %q to measure: there are %s and all", w, strings.Join(Sections(), ", "))
+		}
+	}
+	o = o.fill()
+	dev, err := kernels.OpenDevice(func() (kernels.Backend, error) { return cpu.Open(cpu.Options{Threads: o.Threads}) })
+	if err != nil {
+		return err
+	}
+	err = dev.Do(ctx, func(b kernels.Backend) error {
+		r := &rig{Options: o, b: b}
+		for _, s := range sections {
+			if !slices.Contains(what, "all") && !slices.Contains(what, s.name) {
+				continue
+			}
+			r.Begin(s.title)
+			if err := s.run(ctx, r); err != nil {
+				return fmt.Errorf("bench %s: %w", s.name, err)
+			}
+		}
+		return nil
+	})
+	if e := dev.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+func (o Options) fill() Options {
+	if o.Rounds < 1 {
+		o.Rounds = 5
+	}
+	if len(o.DTypes) == 0 {
+		o.DTypes = []kernels.DType{kernels.F32, kernels.BF16}
+	}
+	if o.Step.Model == "" {
+		o.Step.Model = "gpt2"
+	}
+	if o.Step.Batch == 0 {
+		o.Step.Batch = 4
+	}
+	if o.Step.Context == 0 {
+		o.Step.Context = 256
+	}
+	if o.Begin == nil {
+		o.Begin = func(string) {}
+	}
+	if o.Result == nil {
+		o.Result = func(Result) {}
+	}
+	quiet := func(string, ...any) {}
+	if o.Say == nil {
+		o.Say = quiet
+	}
+	if o.Note == nil {
+		o.Note = quiet
+	}
+	return o
+}

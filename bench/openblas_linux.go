@@ -1,0 +1,114 @@
+//go:build linux && (amd64 || arm64) && !noopenblas
+
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+	"golang.org/x/sys/unix"
+)
+
+// openBLAS is an OpenBLAS that was loaded into this process.
+type openBLAS struct {
+	path, core, config string
+	threads            int
+	sgemm              func(order, transA, transB, m, n, k int, alpha float32, a unsafe.Pointer, lda int, b unsafe.Pointer, ldb int,
+		beta float32, c unsafe.Pointer, ldc int)
+}
+
+// openPeer loads OpenBLAS and sets its threads. Builds differ in the decoration of their symbols: that of numpy has a
+// prefix, and a suffix where its integers have 64 bits. Arguments are passed as 64 bits either way, which is the same in
+// both calling conventions.
+func openPeer(threads int) (*openBLAS, error) {
+	// Some images preset these, which makes OpenBLAS choose slower kernels. It reads them once, when it is loaded, from
+	// C's environment, which os.Unsetenv changes too.
+	for _, name := range []string{"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} {
+		if err := os.Unsetenv(name); err != nil {
+			return nil, err
+		}
+	}
+	paths := []string{"libopenblas.so.0", "libopenblas.so"}
+	if path := os.Getenv(PeerVariable); path != "" {
+		paths = []string{path}
+	}
+	var failures []error
+	for _, path := range paths {
+		lib, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		p, err := bindPeer(lib, path, threads)
+		if err == nil {
+			return p, nil
+		}
+		failures = append(failures, fmt.Errorf("%s: %w", path, err))
+	}
+	return nil, errors.Join(failures...)
+}
+
+func bindPeer(lib uintptr, path string, threads int) (*openBLAS, error) {
+	for _, decoration := range [][2]string{{"", ""}, {"", "64_"}, {"scipy_", ""}, {"scipy_", "64_"}} {
+		find := func(name string) uintptr {
+			f, err := purego.Dlsym(lib, decoration[0]+name+decoration[1])
+			if err != nil {
+				return 0
+			}
+			return f
+		}
+		sgemm, set, get := find("cblas_sgemm"), find("openblas_set_num_threads"), find("openblas_get_num_threads")
+		core, config := find("openblas_get_corename"), find("openblas_get_config")
+		if sgemm == 0 || set == 0 || get == 0 || core == 0 || config == 0 {
+			continue
+		}
+		p := &openBLAS{path: path}
+		var setThreads func(int)
+		var getThreads func() int32
+		var coreName, configuration func() string
+		purego.RegisterFunc(&p.sgemm, sgemm)
+		purego.RegisterFunc(&setThreads, set)
+		purego.RegisterFunc(&getThreads, get)
+		purego.RegisterFunc(&coreName, core)
+		purego.RegisterFunc(&configuration, config)
+		setThreads(threads)
+		p.threads, p.core, p.config = int(getThreads()), coreName(), strings.TrimSpace(configuration())
+		return p, nil
+	}
+	return nil, errors.New("it has no cblas_sgemm and openblas_* functions under any name this program knows")
+}
+
+// memory is zeroed room for n numbers that the garbage collector does not own, in large pages as forja's own operands
+// are. It goes back with release.
+func (p *openBLAS) memory(n int) ([]float32, error) {
+	bytes, err := unix.Mmap(-1, 0, max(4*n, 1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, fmt.Errorf("operand of %d bytes for OpenBLAS: %w", 4*n, err)
+	}
+	_ = unix.Madvise(bytes, unix.MADV_HUGEPAGE) // advice, as for forja
+	return unsafe.Slice((*float32)(unsafe.Pointer(&bytes[0])), n), nil
+}
+
+func (p *openBLAS) release(x []float32) {
+	if len(x) > 0 {
+		_ = unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x))) // cannot fail for what Mmap returned
+	}
+}
+
+// multiply computes c = op(a)·op(b) for row-major matrices of m, n and k, transposed as stored where told.
+func (p *openBLAS) multiply(transA, transB bool, m, n, k int, a, b, c []float32) {
+	const rowMajor, plain, transposed = 101, 111, 112
+	ta, lda := plain, k
+	if transA {
+		ta, lda = transposed, m
+	}
+	tb, ldb := plain, n
+	if transB {
+		tb, ldb = transposed, k
+	}
+	p.sgemm(rowMajor, ta, tb, m, n, k, 1, unsafe.Pointer(&a[0]), lda, unsafe.Pointer(&b[0]), ldb, 0, unsafe.Pointer(&c[0]), n)
+}
