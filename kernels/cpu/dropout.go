@@ -10,7 +10,7 @@ import (
 type dropout struct {
 	b         *Backend
 	y, x      matrix
-	seed      [2]uint32
+	keys      [10][2]uint32
 	sample    uint64
 	site      uint32
 	rows      int // of a sample
@@ -26,14 +26,20 @@ func (p *dropout) Do(worker, k int) {
 		x, y := p.x.load(i, 0, p.x.cols, s), p.y.dest(i, 0, p.y.cols, s)
 		sample := p.sample + uint64(i/p.rows)
 		element := uint32(i % p.rows * p.x.cols)
-		low, high := uint32(sample), uint32(sample>>32)
-		for j, v := range x {
-			word, _, _, _ := philox(low, high, p.site, element+uint32(j), p.seed[0], p.seed[1])
-			// All bits of v·scale, or none: a branch would be mispredicted at the rate p.
-			keep := ^uint32(uint64(int64(word)-int64(p.threshold)) >> 32)
-			y[j] = math.Float32frombits(math.Float32bits(v*p.scale) & keep)
-		}
+		words := s.words(len(x))
+		philoxRow(words, uint32(sample), uint32(sample>>32), p.site, element, &p.keys)
+		drop(y, x, words, p.threshold, p.scale)
 		p.y.store(i, 0, y)
+	}
+}
+
+// drop is y = x·scale where the random word is at least threshold, 0 elsewhere.
+func drop(y, x []float32, words []uint32, threshold uint32, scale float32) {
+	x, words = x[:len(y)], words[:len(y)]
+	for j := range y {
+		// All bits of the product, or none: a branch would be mispredicted at the rate of dropping.
+		keep := ^uint32(uint64(int64(words[j])-int64(threshold)) >> 32)
+		y[j] = math.Float32frombits(math.Float32bits(x[j]*scale) & keep)
 	}
 }
 
@@ -46,10 +52,10 @@ func (b *Backend) Dropout(y, x, rng kernels.Tensor, p float32, site uint32, rows
 		return
 	}
 	r := ints(rng)
-	d.seed = [2]uint32{uint32(r[0]), uint32(r[1])}
+	d.keys = philoxKeys([2]uint32{uint32(r[0]), uint32(r[1])})
 	d.sample = uint64(uint32(r[2])) | uint64(uint32(r[3]))<<32
 	d.site, d.rows = site, rows
-	d.threshold, d.scale = uint32(float64(p)*(1<<32)), 1/(1-p)
+	d.threshold, d.scale = uint32(math.Ceil(float64(p)*(1<<32))), 1/(1-p)
 	d.rowsPer = max(1, pieceSize/d.y.cols)
 	b.run(ceilDiv(d.y.rows, d.rowsPer), 16*d.y.rows*d.y.cols, d)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"forja/kernels"
+	"forja/kernels/cpu/tier"
 )
 
 func TestPhiloxGivesTheKnownAnswers(t *testing.T) {
@@ -26,9 +27,28 @@ func TestPhiloxGivesTheKnownAnswers(t *testing.T) {
 			[4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
 		},
 	} {
+		keys := philoxKeys(c.key)
 		var got [4]uint32
-		got[0], got[1], got[2], got[3] = philox(c.counter[0], c.counter[1], c.counter[2], c.counter[3], c.key[0], c.key[1])
+		got[0], got[1], got[2], got[3] = philox(c.counter[0], c.counter[1], c.counter[2], c.counter[3], &keys)
 		require.Equal(t, c.want, got)
+	}
+}
+
+func TestRowsOfPhiloxAreTheSameOnEveryInstructionSet(t *testing.T) {
+	keys := philoxKeys([2]uint32{0xdeadbeef, 0x12345678})
+	for _, level := range tier.All() {
+		undo := tier.Set(level)
+		for n := range 40 {
+			words := make([]uint32, n+1)
+			words[n] = 7
+			philoxRow(words[:n], 1, 1<<31, 3, 0xfffffff0, &keys) // the last counter wraps around
+			for j := range n {
+				want, _, _, _ := philox(1, 1<<31, 3, 0xfffffff0+uint32(j), &keys)
+				require.Equal(t, want, words[j], "%v: word %d of %d", level, j, n)
+			}
+			require.Equal(t, uint32(7), words[n])
+		}
+		undo()
 	}
 }
 
@@ -36,10 +56,10 @@ func TestDropoutComparesTheFirstWordOfEachElement(t *testing.T) {
 	r := newRig(t, 1, kernels.F32)
 	x, y, rng := r.fill(r.f32(4, 9), func(int) float64 { return 1 }), r.out(r.f32(4, 9)), r.ints(5, 6, 7, 8)
 	r.run(func(k kernels.Backend) { k.Dropout(y, x, rng, 0.5, 3, 2) })
-	want := make([]float64, 0, 36)
+	want, keys := make([]float64, 0, 36), philoxKeys([2]uint32{5, 6})
 	for sample := range uint32(2) {
 		for element := range uint32(18) {
-			word, _, _, _ := philox(7+sample, 8, 3, element, 5, 6)
+			word, _, _, _ := philox(7+sample, 8, 3, element, &keys)
 			want = append(want, float64(word>>31)*2)
 		}
 	}

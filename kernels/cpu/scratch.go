@@ -56,6 +56,12 @@ func (s *scratch) ints(n int) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(x))), n)
 }
 
+// words is floats for unsigned words.
+func (s *scratch) words(n int) []uint32 {
+	x := s.floats(n)
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), n)
+}
+
 // grow replaces the memory by a larger one. Slices handed out keep the old one alive.
 func (s *scratch) grow(room int) {
 	const line = cacheLine / 4
