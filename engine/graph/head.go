@@ -6,7 +6,7 @@ import "forja/kernels"
 type LogProbOptions struct {
 	Bias  *Node // (V')
 	Vocab int   // columns that count; the rest of the head is padding. 0 means all
-	Chunk int   // rows whose logits exist at a time; 0 means as many as make about 16 MiB
+	Chunk int   // rows whose logits exist at a time; 0 means as many as make about 100 MiB
 }
 
 // LinearLogProb is the language-model head: for each position, the log-probability of its target, log Σ exp of the
@@ -18,7 +18,11 @@ func (g *Graph) LinearLogProb(x, w, target *Node, o LogProbOptions) (logp, lse, 
 		head.vocab = w.Shape.Rows()
 	}
 	if head.chunk == 0 {
-		head.chunk = max(16, 4<<20/max(1, w.Shape.Rows()))
+		// The gradient of w is read and written once a chunk, so few large chunks, of equal size, are fast.
+		rows := max(1, x.Shape.Rows())
+		most := max(16, 26<<20/max(1, w.Shape.Rows()))
+		chunks := (rows + most - 1) / most
+		head.chunk = (rows + chunks - 1) / chunks
 	}
 	head.chunk = min(head.chunk, max(1, x.Shape.Rows()))
 	out := g.apply(head, x, w, o.Bias, target)
