@@ -1,0 +1,176 @@
+package kerneltest
+
+import (
+	"bytes"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+
+	"forja/kernels"
+)
+
+// A scope says when a case runs.
+type scope int
+
+const (
+	small  scope = iota // always: one case for each configuration, at sizes that a simulator can afford
+	normal              // in Run
+	long                // in Run if FORJA_LONG=1
+)
+
+// A scenario is a case: a trial to build, or a check of a backend as a whole.
+type scenario struct {
+	op, name string
+	scope    scope
+	build    func(*trial)
+	check    func(kernels.Backend) error
+	closes   bool // the check closes its backend
+}
+
+// A list collects scenarios of operations.
+type list []scenario
+
+func (l *list) add(op string, s scope, name string, build func(*trial)) {
+	*l = append(*l, scenario{op: op, name: name, scope: s, build: build})
+}
+
+// scenarios are all cases, operation by operation.
+func scenarios() (l list) {
+	for _, family := range []func(*list){
+		memoryCases, copyCases, elementwiseCases, softmaxCases, dropoutCases, ropeCases, linearCases, linearGradCases,
+		embedCases, normCases, normGradCases, attentionCases, headCases, optimizerCases, muonCases, decodeCases, sampleCases,
+	} {
+		family(&l)
+	}
+	order := map[string]int{}
+	for _, s := range l {
+		if _, ok := order[s.op]; !ok {
+			order[s.op] = len(order)
+		}
+	}
+	slices.SortStableFunc(l, func(a, b scenario) int { return order[a.op] - order[b.op] })
+	return l
+}
+
+// trial builds the trial of a scenario; it is the same every time.
+func (s scenario) trial() *trial {
+	h := fnv.New64a()
+	h.Write([]byte(s.op + "/" + s.name))
+	tr := &trial{rng: rand.New(rand.NewPCG(h.Sum64(), 1))}
+	s.build(tr)
+	return tr
+}
+
+// run runs a scenario on a backend and returns what is wrong.
+func (s scenario) run(b kernels.Backend) error {
+	if s.check != nil {
+		return s.check(b)
+	}
+	tr := s.trial()
+	if err := tr.run(b); err != nil {
+		return err
+	}
+	return tr.verify()
+}
+
+// Run holds a backend to all cases, in a sub-test for each operation. FORJA_LONG=1 adds larger ones.
+func Run(t *testing.T, open func() (kernels.Backend, error)) {
+	most := normal
+	if os.Getenv("FORJA_LONG") == "1" {
+		most = long
+	}
+	run(t, open, most)
+}
+
+// RunSmall holds a backend to one small case for each configuration of each operation.
+func RunSmall(t *testing.T, open func() (kernels.Backend, error)) { run(t, open, small) }
+
+func run(t *testing.T, open func() (kernels.Backend, error), most scope) {
+	b, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byOperation(scenarios(), most, func(op string, l list) {
+		t.Run(op, func(t *testing.T) {
+			for _, s := range l {
+				b := b
+				if s.closes {
+					if b, err = open(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := s.run(b); err != nil {
+					t.Errorf("%s: %v", s.name, err)
+				}
+			}
+		})
+	})
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// byOperation calls f for each operation with its scenarios.
+func byOperation(l list, most scope, f func(op string, l list)) {
+	for len(l) > 0 {
+		op, n := l[0].op, 0
+		var chosen list
+		for ; n < len(l) && l[n].op == op; n++ {
+			if l[n].scope <= most {
+				chosen = append(chosen, l[n])
+			}
+		}
+		f(op, chosen)
+		l = l[n:]
+	}
+}
+
+// Deterministic checks that operations give the same bytes twice in a row, and on a backend with another number of
+// threads. Backends that have no threads may ignore the argument of open.
+func Deterministic(t *testing.T, open func(threads int) (kernels.Backend, error)) {
+	var backends []kernels.Backend
+	for _, threads := range []int{1, 2, 3, 5} {
+		b, err := open(threads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backends = append(backends, b)
+		defer func() {
+			if err := b.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	byOperation(scenarios(), normal, func(op string, l list) {
+		t.Run(op, func(t *testing.T) {
+			for _, s := range l {
+				if s.check == nil {
+					if err := s.repeat(backends); err != nil {
+						t.Errorf("%s: %v", s.name, err)
+					}
+				}
+			}
+		})
+	})
+}
+
+// repeat runs a trial twice on the first backend and once on each other.
+func (s scenario) repeat(backends []kernels.Backend) error {
+	tr := s.trial()
+	if err := tr.run(backends[0]); err != nil {
+		return err
+	}
+	first := tr.result()
+	for _, b := range backends {
+		if err := tr.run(b); err != nil {
+			return err
+		}
+		if again := tr.result(); !bytes.Equal(first, again) {
+			return fmt.Errorf("with %d threads byte %d of all results differs", b.Info().Threads, firstDifference(first, again))
+		}
+	}
+	return nil
+}
