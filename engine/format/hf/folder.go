@@ -22,24 +22,25 @@ const maxJSON = 4 << 20
 type Folder struct {
 	Config model.Config
 	set    *safetensors.Set
-	dir    string
+	dir    string // for messages
 }
 
 // Open reads the configuration and the tensors' directory of a model.
 func Open(fsys vfs.FS, dir string) (*Folder, error) {
+	where := fsys.Path(dir)
 	b, err := vfs.ReadFile(fsys, path.Join(dir, "config.json"), maxJSON)
 	if err != nil {
-		return nil, fmt.Errorf("no model in %s: %w", dir, err)
+		return nil, fmt.Errorf("no model in %s: %w", where, err)
 	}
 	c, err := ParseConfig(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w", where, err)
 	}
 	set, err := safetensors.OpenDir(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Folder{c, set, dir}, nil
+	return &Folder{c, set, where}, nil
 }
 
 // BF16 reports whether the weights are stored as bfloat16.

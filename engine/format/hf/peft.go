@@ -47,18 +47,19 @@ type Adapter struct {
 
 // OpenAdapter reads an adapter's configuration. Kinds of LoRA that forja does not compute are errors.
 func OpenAdapter(fsys vfs.FS, dir string) (*Adapter, error) {
+	where := fsys.Path(dir)
 	b, err := vfs.ReadFile(fsys, path.Join(dir, "adapter_config.json"), maxJSON)
 	if err != nil {
-		return nil, fmt.Errorf("no adapter in %s: %w", dir, err)
+		return nil, fmt.Errorf("no adapter in %s: %w", where, err)
 	}
 	a, err := parseAdapter(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s/adapter_config.json: %w", dir, err)
+		return nil, fmt.Errorf("%s/adapter_config.json: %w", where, err)
 	}
 	if a.set, err = safetensors.OpenSet(fsys, dir, "adapter_model"); err != nil {
 		return nil, err
 	}
-	a.dir = dir
+	a.dir = where
 	return a, nil
 }
 
