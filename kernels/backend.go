@@ -113,7 +113,7 @@ type Epilogue struct {
 	Bias     Tensor     // (N), added after scaling
 	Act      Activation // applied after the bias
 	Pre      Tensor     // (M,N): Linear stores the value before Act here; LinearDX reads it
-	Residual Tensor     // (M,N), added last; may be exactly the destination, which then accumulates
+	Residual Tensor     // (M,N), added last; may be exactly the destination, which changes no bit of the result
 }
 
 // Projections are matrix products and table look-ups, and their gradients.

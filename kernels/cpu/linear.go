@@ -82,13 +82,26 @@ func (p *product) mul(l gemm.Layout, k int, dst, x, y matrix, e kernels.Epilogue
 	p.b.gemm.Mul(l, dst.rows, dst.cols, k, scale, x.operand(), y.operand(), out.operand(), accumulate, epilogue)
 }
 
+// inPlace moves a residual of dst's own type into dst, so that the sum has the same bits whether a planner let the two
+// share memory or not: gemm adds the product, block by block of k, to what is there.
+func (b *Backend) inPlace(dst kernels.Tensor, e kernels.Epilogue) kernels.Epilogue {
+	r := e.Residual
+	if !r.Nil() && !dst.Nil() && e.Act == kernels.NoActivation && e.Pre.Nil() && r.DType == dst.DType && !r.Same(dst) {
+		b.Copy(dst, r)
+		e.Residual = dst
+	}
+	return e
+}
+
 // Linear is y = f(s·x·wᵀ + bias) + residual.
 func (b *Backend) Linear(y, x, w kernels.Tensor, e kernels.Epilogue) {
+	e = b.inPlace(y, e)
 	b.product.mul(gemm.NT, x.Cols(), view(y), view(x), view(w), e, false)
 }
 
 // LinearDX is dx = s·dy·w·f'(pre) + residual.
 func (b *Backend) LinearDX(dx, dy, w kernels.Tensor, e kernels.Epilogue) {
+	e = b.inPlace(dx, e)
 	b.product.mul(gemm.NN, dy.Cols(), view(dx), view(dy), view(w), e, true)
 }
 
