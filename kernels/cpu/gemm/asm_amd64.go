@@ -4,66 +4,66 @@ package gemm
 
 import "unsafe"
 
-// Micro-kernels; see kernel.multiply. The number is that of the rows.
+// Micro-kernels; see kernel.multiply. x is followed by the number of rows.
 
 //go:noescape
-func multiplyF32x5124(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiply512x4(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 //go:noescape
-func multiplyF32x5128(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiply512x8(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 //go:noescape
-func multiplyF32x51212(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiply512x12(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 //go:noescape
-func multiplyPairx5124(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiplyPairs512x4(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 //go:noescape
-func multiplyPairx5128(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiplyPairs512x8(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 //go:noescape
-func multiplyPairx51212(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiplyPairs512x12(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 //go:noescape
-func multiplyF32x2562(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiply256x2(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 //go:noescape
-func multiplyF32x2564(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiply256x4(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 //go:noescape
-func multiplyF32x2566(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+func multiply256x6(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
 
 // Packing of up to 16 rows along which k runs. Row r begins offsets[r] bytes after src and may be given twice; packed
 // units are stride bytes apart; store has a bit for every lane to write.
 
 //go:noescape
-func packAlongF32x512(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
+func packAlong512F32(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
 
 //go:noescape
-func packAlongBF16x512(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
+func packAlong512BF16(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
 
 //go:noescape
-func packAlongPairx512(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
+func packAlong512Pair(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
 
 // Packing of up to 16 or 32 columns down which k runs, in steps of ld bytes. load has a bit for every column to read.
 
 //go:noescape
-func packDownF321x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+func packDown512F32x16(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
 
 //go:noescape
-func packDownF322x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+func packDown512F32x32(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
 
 //go:noescape
-func packDownBF161x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+func packDown512BF16x16(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
 
 //go:noescape
-func packDownBF162x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+func packDown512BF16x32(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
 
 //go:noescape
-func packDownPair1x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+func packDown512Pairx16(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
 
 //go:noescape
-func packDownPair2x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+func packDown512Pairx32(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
 
 // Conversions of n values.
 
@@ -77,61 +77,61 @@ func narrow512(dst unsafe.Pointer, src *float32, n int)
 // ahead bytes after the rows of B is prefetched.
 
 //go:noescape
-func dotsF321x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots512F32x1(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsF322x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots512F32x2(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsF323x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots512F32x3(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsF324x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots512F32x4(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF161x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots512BF16x1(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF162x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots512BF16x2(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF163x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots512BF16x3(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF164x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots512BF16x4(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 // The same for AVX2: 8 rows and whole vectors of k; store has the sign bit set in every lane to write.
 
 //go:noescape
-func packAlongF32x256(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
+func packAlong256F32(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
 
 //go:noescape
-func packAlongBF16x256(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
+func packAlong256BF16(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
 
 // Whole panels of 6 or 16 columns down which k > 0 runs.
 
 //go:noescape
-func packDownF326x256(dst, src unsafe.Pointer, ld, k int)
+func packDown256F32x6(dst, src unsafe.Pointer, ld, k int)
 
 //go:noescape
-func packDownF3216x256(dst, src unsafe.Pointer, ld, k int)
+func packDown256F32x16(dst, src unsafe.Pointer, ld, k int)
 
 //go:noescape
-func packDownBF166x256(dst, src unsafe.Pointer, ld, k int)
+func packDown256BF16x6(dst, src unsafe.Pointer, ld, k int)
 
 //go:noescape
-func packDownBF1616x256(dst, src unsafe.Pointer, ld, k int)
+func packDown256BF16x16(dst, src unsafe.Pointer, ld, k int)
 
 // Products of whole vectors of k.
 
 //go:noescape
-func dotsF321x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots256F32x1(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsF322x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots256F32x2(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF161x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots256BF16x1(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
 
 //go:noescape
-func dotsBF162x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+func dots256BF16x2(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)

@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func packAlongF32x256(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
-TEXT ·packAlongF32x256(SB), NOSPLIT, $0-48
+// func packAlong256F32(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
+TEXT ·packAlong256F32(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ offsets+16(FP), DX
@@ -87,8 +87,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotsF321x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsF321x256(SB), NOSPLIT, $0-56
+// func dots256F32x1(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots256F32x1(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -143,8 +143,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsF322x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsF322x256(SB), NOSPLIT, $0-56
+// func dots256F32x2(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots256F32x2(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -214,8 +214,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func packAlongBF16x256(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
-TEXT ·packAlongBF16x256(SB), NOSPLIT, $0-48
+// func packAlong256BF16(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32)
+TEXT ·packAlong256BF16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ offsets+16(FP), DX
@@ -305,8 +305,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotsBF161x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsBF161x256(SB), NOSPLIT, $0-56
+// func dots256BF16x1(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots256BF16x1(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -365,8 +365,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsBF162x256(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsBF162x256(SB), NOSPLIT, $0-56
+// func dots256BF16x2(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots256BF16x2(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -440,8 +440,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func packDownF326x256(dst, src unsafe.Pointer, ld, k int)
-TEXT ·packDownF326x256(SB), NOSPLIT, $0-32
+// func packDown256F32x6(dst, src unsafe.Pointer, ld, k int)
+TEXT ·packDown256F32x6(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX
@@ -459,8 +459,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packDownBF166x256(dst, src unsafe.Pointer, ld, k int)
-TEXT ·packDownBF166x256(SB), NOSPLIT, $0-32
+// func packDown256BF16x6(dst, src unsafe.Pointer, ld, k int)
+TEXT ·packDown256BF16x6(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX
@@ -482,8 +482,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packDownF3216x256(dst, src unsafe.Pointer, ld, k int)
-TEXT ·packDownF3216x256(SB), NOSPLIT, $0-32
+// func packDown256F32x16(dst, src unsafe.Pointer, ld, k int)
+TEXT ·packDown256F32x16(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX
@@ -501,8 +501,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func packDownBF1616x256(dst, src unsafe.Pointer, ld, k int)
-TEXT ·packDownBF1616x256(SB), NOSPLIT, $0-32
+// func packDown256BF16x16(dst, src unsafe.Pointer, ld, k int)
+TEXT ·packDown256BF16x16(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX

@@ -39,13 +39,30 @@ func BenchmarkTraining(b *testing.B) {
 	}
 }
 
-func measure(b *testing.B, threads int, c trial) {
+// BenchmarkDecoding multiplies one row and four with the vocabulary, which does not fit the caches: its figure of merit
+// is the speed at which B is read.
+func BenchmarkDecoding(b *testing.B) {
+	for _, threads := range []int{1, 2} {
+		for _, d := range dtypes {
+			for _, m := range []int{1, 4} {
+				b.Run(fmt.Sprintf("%s/threads%d/rows%d", [...]string{"f32", "bf16"}[d], threads, m), func(b *testing.B) {
+					c := trial{l: NT, m: m, n: 50304, k: 768, a: d, b: d, c: d}
+					best := measure(b, threads, c)
+					b.ReportMetric(float64(c.n*c.k*d.size())/best/1e9, "best-GB/s")
+				})
+			}
+		}
+	}
+}
+
+// measure returns the seconds of the fastest run.
+func measure(b *testing.B, threads int, c trial) (best float64) {
 	c.alpha = 1
 	x, y, out := c.operands(rand.New(rand.NewPCG(1, 1)))
 	p := par.New(threads)
 	defer p.Close()
 	e := New(p)
-	best := math.MaxFloat64
+	best = math.MaxFloat64
 	for b.Loop() {
 		start := time.Now()
 		e.Mul(c.l, c.m, c.n, c.k, c.alpha, x.Matrix, y.Matrix, out.Matrix, c.accumulate, nil)
@@ -54,4 +71,5 @@ func measure(b *testing.B, threads int, c trial) {
 	flops := 2 * float64(c.m) * float64(c.n) * float64(c.k)
 	b.ReportMetric(flops/best/1e9, "best-GFLOP/s")
 	b.ReportMetric(0, "ns/op")
+	return best
 }

@@ -27,21 +27,21 @@ func dots512(m, k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, d
 	ahead := ahead(offsets)
 	switch bf16 := d == BF16; {
 	case m == 1 && bf16:
-		dotsBF161x512(k, a, lda, b, offsets, ahead, sums)
+		dots512BF16x1(k, a, lda, b, offsets, ahead, sums)
 	case m == 2 && bf16:
-		dotsBF162x512(k, a, lda, b, offsets, ahead, sums)
+		dots512BF16x2(k, a, lda, b, offsets, ahead, sums)
 	case m == 3 && bf16:
-		dotsBF163x512(k, a, lda, b, offsets, ahead, sums)
+		dots512BF16x3(k, a, lda, b, offsets, ahead, sums)
 	case bf16:
-		dotsBF164x512(k, a, lda, b, offsets, ahead, sums)
+		dots512BF16x4(k, a, lda, b, offsets, ahead, sums)
 	case m == 1:
-		dotsF321x512(k, a, lda, b, offsets, ahead, sums)
+		dots512F32x1(k, a, lda, b, offsets, ahead, sums)
 	case m == 2:
-		dotsF322x512(k, a, lda, b, offsets, ahead, sums)
+		dots512F32x2(k, a, lda, b, offsets, ahead, sums)
 	case m == 3:
-		dotsF323x512(k, a, lda, b, offsets, ahead, sums)
+		dots512F32x3(k, a, lda, b, offsets, ahead, sums)
 	default:
-		dotsF324x512(k, a, lda, b, offsets, ahead, sums)
+		dots512F32x4(k, a, lda, b, offsets, ahead, sums)
 	}
 }
 
@@ -53,13 +53,13 @@ func dots256(m, k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, d
 		x := (*float32)(unsafe.Add(unsafe.Pointer(a), i*lda*4))
 		switch ahead := ahead(offsets); {
 		case m-i == 1 && d == F32:
-			dotsF321x256(whole, x, lda, b, offsets, ahead, &part)
+			dots256F32x1(whole, x, lda, b, offsets, ahead, &part)
 		case m-i == 1:
-			dotsBF161x256(whole, x, lda, b, offsets, ahead, &part)
+			dots256BF16x1(whole, x, lda, b, offsets, ahead, &part)
 		case d == F32:
-			dotsF322x256(whole, x, lda, b, offsets, ahead, &part)
+			dots256F32x2(whole, x, lda, b, offsets, ahead, &part)
 		default:
-			dotsBF162x256(whole, x, lda, b, offsets, ahead, &part)
+			dots256BF16x2(whole, x, lda, b, offsets, ahead, &part)
 		}
 		copy(sums[4*i:], part[:8])
 	}

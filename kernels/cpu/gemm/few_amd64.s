@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func dotsF321x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsF321x512(SB), NOSPLIT, $0-56
+// func dots512F32x1(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots512F32x1(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -106,8 +106,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsBF161x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsBF161x512(SB), NOSPLIT, $0-56
+// func dots512BF16x1(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots512BF16x1(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -256,8 +256,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsF322x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsF322x512(SB), NOSPLIT, $0-56
+// func dots512F32x2(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots512F32x2(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -377,8 +377,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsBF162x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsBF162x512(SB), NOSPLIT, $0-56
+// func dots512BF16x2(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots512BF16x2(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -556,8 +556,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsF323x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsF323x512(SB), NOSPLIT, $0-56
+// func dots512F32x3(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots512F32x3(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -696,8 +696,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsBF163x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsBF163x512(SB), NOSPLIT, $0-56
+// func dots512BF16x3(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots512BF16x3(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -904,8 +904,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsF324x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsF324x512(SB), NOSPLIT, $0-56
+// func dots512F32x4(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots512F32x4(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8
@@ -1063,8 +1063,8 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsBF164x512(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
-TEXT ·dotsBF164x512(SB), NOSPLIT, $0-56
+// func dots512BF16x4(k int, a *float32, lda int, b unsafe.Pointer, offsets *[4]int, ahead int, out *[16]float32)
+TEXT ·dots512BF16x4(SB), NOSPLIT, $0-56
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), R8

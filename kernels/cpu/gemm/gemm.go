@@ -8,12 +8,12 @@
 // bitwise the same for any number of workers. A handful of rows (decoding) skips packing: it streams B once.
 //
 // The kernel is chosen by [tier.Current]: 12x32 on AVX-512, 6x16 on AVX2, 4x4 in plain Go. Where both operands are
-// bfloat16 and VDPBF16PS is the faster way (AMD; Intel runs it at half the rate of float32 FMA), products are summed in
-// pairs by it. That instruction treats denormals as zero and rounds the sum of two products to nearest even without
-// FMA's single rounding; everything else widens to float32 while packing.
+// bfloat16 and the processor runs VDPBF16PS faster than float32 FMA (AMD's do, Intel's do not), products are summed in
+// pairs by that instruction. It treats denormals, read and written, as zero, and adds the two products of a pair with
+// its own rounding; everything else widens to float32 while packing, which loses nothing.
 //
 // Deliberately absent: transposed C, column-major storage, β other than 0 and 1, batches, caching of packed weights
-// (packing is a few per cent of a product), threads of its own.
+// (packing is a few per cent of a product), few rows of A with B(K,N) read in place, threads of its own.
 package gemm
 
 import (

@@ -359,3 +359,24 @@ func TestBF16RoundsToNearestEven(t *testing.T) {
 		require.EqualValues(t, c.want, toBF16(math.Float32frombits(c.bits)), "%08x", c.bits)
 	}
 }
+
+func TestConversionsAreTheSameOnEveryTier(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	everyTier(t, func(t *testing.T) {
+		for n := range 40 {
+			src := make([]float32, n)
+			for i := range src { // any bits: NaN, infinities and denormals among them
+				src[i] = math.Float32frombits(r.Uint32() | []uint32{0, 0x7f800000}[i%2])
+			}
+			got := make([]uint16, n+1)
+			narrow(unsafe.Pointer(&got[0]), src)
+			wide := make([]float32, n)
+			widen(wide, unsafe.Pointer(&got[0]))
+			for i, v := range src {
+				require.Equal(t, toBF16(v), got[i], "%08x", math.Float32bits(v))
+				require.Equal(t, uint32(got[i])<<16, math.Float32bits(wide[i]))
+			}
+			require.Zero(t, got[n], "wrote past the end")
+		}
+	})
+}

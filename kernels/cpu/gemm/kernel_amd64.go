@@ -17,9 +17,9 @@ var (
 		mr: 12, nr: 32, step: 4, perUnit: 1, passK: 768, tileM: 96, tileN: 256,
 		fewRows: 32, pack: pack512, multiply: multiply512,
 	}
-	avx512Pair = kernel{
+	avx512Pairs = kernel{
 		mr: 12, nr: 32, step: 4, perUnit: 2, passK: 768, tileM: 96, tileN: 256,
-		fewRows: 16, pack: packPair512, multiply: multiplyPair512,
+		fewRows: 16, pack: packPairs512, multiply: multiplyPairs512,
 	}
 )
 
@@ -28,7 +28,7 @@ func choose(a, b DType) *kernel {
 	switch tier.Current() {
 	case tier.AVX512BF16:
 		if a == BF16 && b == BF16 && pairsAreFaster {
-			return &avx512Pair
+			return &avx512Pairs
 		}
 		return &avx512
 	case tier.AVX512:
@@ -43,33 +43,33 @@ func choose(a, b DType) *kernel {
 func multiply256(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool, rows int) {
 	switch rows {
 	case 2:
-		multiplyF32x2562(n, a, b, c, ldc, alpha, add)
+		multiply256x2(n, a, b, c, ldc, alpha, add)
 	case 4:
-		multiplyF32x2564(n, a, b, c, ldc, alpha, add)
+		multiply256x4(n, a, b, c, ldc, alpha, add)
 	default:
-		multiplyF32x2566(n, a, b, c, ldc, alpha, add)
+		multiply256x6(n, a, b, c, ldc, alpha, add)
 	}
 }
 
 func multiply512(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool, rows int) {
 	switch rows {
 	case 4:
-		multiplyF32x5124(n, a, b, c, ldc, alpha, add)
+		multiply512x4(n, a, b, c, ldc, alpha, add)
 	case 8:
-		multiplyF32x5128(n, a, b, c, ldc, alpha, add)
+		multiply512x8(n, a, b, c, ldc, alpha, add)
 	default:
-		multiplyF32x51212(n, a, b, c, ldc, alpha, add)
+		multiply512x12(n, a, b, c, ldc, alpha, add)
 	}
 }
 
-func multiplyPair512(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool, rows int) {
+func multiplyPairs512(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool, rows int) {
 	switch rows {
 	case 4:
-		multiplyPairx5124(n, a, b, c, ldc, alpha, add)
+		multiplyPairs512x4(n, a, b, c, ldc, alpha, add)
 	case 8:
-		multiplyPairx5128(n, a, b, c, ldc, alpha, add)
+		multiplyPairs512x8(n, a, b, c, ldc, alpha, add)
 	default:
-		multiplyPairx51212(n, a, b, c, ldc, alpha, add)
+		multiplyPairs512x12(n, a, b, c, ldc, alpha, add)
 	}
 }
 
@@ -83,38 +83,38 @@ func pack512(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
 		load, store := bits(lanes), bits(width)
 		switch {
 		case o.DType == F32 && width > 16:
-			packDownF322x512(dst, src, step, k, stride, load, store)
+			packDown512F32x32(dst, src, step, k, stride, load, store)
 		case o.DType == F32:
-			packDownF321x512(dst, src, step, k, stride, load, store)
+			packDown512F32x16(dst, src, step, k, stride, load, store)
 		case width > 16:
-			packDownBF162x512(dst, src, step, k, stride, load, store)
+			packDown512BF16x32(dst, src, step, k, stride, load, store)
 		default:
-			packDownBF161x512(dst, src, step, k, stride, load, store)
+			packDown512BF16x16(dst, src, step, k, stride, load, store)
 		}
 		return
 	}
 	for lane := 0; lane < width; lane += 16 {
 		at, offsets, store := unsafe.Add(dst, lane*4), rowOffsets(lane, lanes, step), bits(min(16, width-lane))
 		if o.DType == F32 {
-			packAlongF32x512(at, src, &offsets, k, stride, store)
+			packAlong512F32(at, src, &offsets, k, stride, store)
 		} else {
-			packAlongBF16x512(at, src, &offsets, k, stride, store)
+			packAlong512BF16(at, src, &offsets, k, stride, store)
 		}
 	}
 }
 
-// packPair512 packs pairs of bfloat16.
-func packPair512(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
+// packPairs512 packs pairs of bfloat16.
+func packPairs512(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
 	src, step, stride := o.from(x, k0), o.Stride*2, width*4
 	switch {
 	case o.kDown && width > 16:
-		packDownPair2x512(dst, src, step, k, stride, bits(lanes), bits(width))
+		packDown512Pairx32(dst, src, step, k, stride, bits(lanes), bits(width))
 	case o.kDown:
-		packDownPair1x512(dst, src, step, k, stride, bits(lanes), bits(width))
+		packDown512Pairx16(dst, src, step, k, stride, bits(lanes), bits(width))
 	default:
 		for lane := 0; lane < width; lane += 16 {
 			offsets := rowOffsets(lane, lanes, step)
-			packAlongPairx512(unsafe.Add(dst, lane*4), src, &offsets, k, stride, bits(min(16, width-lane)))
+			packAlong512Pair(unsafe.Add(dst, lane*4), src, &offsets, k, stride, bits(min(16, width-lane)))
 		}
 	}
 }
@@ -127,13 +127,13 @@ func pack256(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
 		case lanes < width:
 			packPortable(dst, o, x, k0, lanes, k, width)
 		case width == 6 && o.DType == F32:
-			packDownF326x256(dst, src, step, k)
+			packDown256F32x6(dst, src, step, k)
 		case width == 6:
-			packDownBF166x256(dst, src, step, k)
+			packDown256BF16x6(dst, src, step, k)
 		case o.DType == F32:
-			packDownF3216x256(dst, src, step, k)
+			packDown256F32x16(dst, src, step, k)
 		default:
-			packDownBF1616x256(dst, src, step, k)
+			packDown256BF16x16(dst, src, step, k)
 		}
 		return
 	}
@@ -145,9 +145,9 @@ func pack256(dst unsafe.Pointer, o operand, x, k0, lanes, k, width int) {
 		}
 		at, offsets := unsafe.Add(dst, lane*4), rowOffsets(lane, lanes, step)
 		if o.DType == F32 {
-			packAlongF32x256(at, src, &offsets, whole, width*4, &store)
+			packAlong256F32(at, src, &offsets, whole, width*4, &store)
 		} else {
-			packAlongBF16x256(at, src, &offsets, whole, width*4, &store)
+			packAlong256BF16(at, src, &offsets, whole, width*4, &store)
 		}
 	}
 	packPortable(unsafe.Add(dst, whole*width*4), o, x, k0+whole, lanes, k-whole, width)

@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func multiplyF32x5124(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyF32x5124(SB), NOSPLIT, $0-45
+// func multiply512x4(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiply512x4(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI
@@ -171,8 +171,8 @@ store:
 	VZEROUPPER
 	RET
 
-// func multiplyF32x5128(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyF32x5128(SB), NOSPLIT, $0-45
+// func multiply512x8(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiply512x8(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI
@@ -450,8 +450,8 @@ store:
 	VZEROUPPER
 	RET
 
-// func multiplyF32x51212(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyF32x51212(SB), NOSPLIT, $0-45
+// func multiply512x12(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiply512x12(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI
@@ -841,8 +841,8 @@ store:
 	VZEROUPPER
 	RET
 
-// func multiplyPairx5124(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyPairx5124(SB), NOSPLIT, $0-45
+// func multiplyPairs512x4(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiplyPairs512x4(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI
@@ -1008,8 +1008,8 @@ store:
 	VZEROUPPER
 	RET
 
-// func multiplyPairx5128(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyPairx5128(SB), NOSPLIT, $0-45
+// func multiplyPairs512x8(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiplyPairs512x8(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI
@@ -1287,8 +1287,8 @@ store:
 	VZEROUPPER
 	RET
 
-// func multiplyPairx51212(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyPairx51212(SB), NOSPLIT, $0-45
+// func multiplyPairs512x12(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiplyPairs512x12(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI
@@ -1678,8 +1678,8 @@ store:
 	VZEROUPPER
 	RET
 
-// func multiplyF32x2562(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyF32x2562(SB), NOSPLIT, $0-45
+// func multiply256x2(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiply256x2(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI
@@ -1783,8 +1783,8 @@ store:
 	VZEROUPPER
 	RET
 
-// func multiplyF32x2564(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyF32x2564(SB), NOSPLIT, $0-45
+// func multiply256x4(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiply256x4(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI
@@ -1944,8 +1944,8 @@ store:
 	VZEROUPPER
 	RET
 
-// func multiplyF32x2566(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
-TEXT ·multiplyF32x2566(SB), NOSPLIT, $0-45
+// func multiply256x6(n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool)
+TEXT ·multiply256x6(SB), NOSPLIT, $0-45
 	MOVQ n+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DI

@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func packAlongF32x512(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
-TEXT ·packAlongF32x512(SB), NOSPLIT, $0-44
+// func packAlong512F32(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
+TEXT ·packAlong512F32(SB), NOSPLIT, $0-44
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ offsets+16(FP), DX
@@ -334,8 +334,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func packDownF321x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
-TEXT ·packDownF321x512(SB), NOSPLIT, $0-48
+// func packDown512F32x16(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+TEXT ·packDown512F32x16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX
@@ -361,8 +361,8 @@ rest:
 	VZEROUPPER
 	RET
 
-// func packDownF322x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
-TEXT ·packDownF322x512(SB), NOSPLIT, $0-48
+// func packDown512F32x32(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+TEXT ·packDown512F32x32(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX
@@ -395,8 +395,8 @@ rest:
 	VZEROUPPER
 	RET
 
-// func packAlongBF16x512(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
-TEXT ·packAlongBF16x512(SB), NOSPLIT, $0-44
+// func packAlong512BF16(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
+TEXT ·packAlong512BF16(SB), NOSPLIT, $0-44
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ offsets+16(FP), DX
@@ -757,8 +757,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func packDownBF161x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
-TEXT ·packDownBF161x512(SB), NOSPLIT, $0-48
+// func packDown512BF16x16(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+TEXT ·packDown512BF16x16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX
@@ -785,8 +785,8 @@ rest:
 	VZEROUPPER
 	RET
 
-// func packDownBF162x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
-TEXT ·packDownBF162x512(SB), NOSPLIT, $0-48
+// func packDown512BF16x32(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+TEXT ·packDown512BF16x32(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX
@@ -820,8 +820,8 @@ rest:
 	VZEROUPPER
 	RET
 
-// func packAlongPairx512(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
-TEXT ·packAlongPairx512(SB), NOSPLIT, $0-44
+// func packAlong512Pair(dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32)
+TEXT ·packAlong512Pair(SB), NOSPLIT, $0-44
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ offsets+16(FP), DX
@@ -1150,8 +1150,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func packDownPair1x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
-TEXT ·packDownPair1x512(SB), NOSPLIT, $0-48
+// func packDown512Pairx16(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+TEXT ·packDown512Pairx16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX
@@ -1186,8 +1186,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func packDownPair2x512(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
-TEXT ·packDownPair2x512(SB), NOSPLIT, $0-48
+// func packDown512Pairx32(dst, src unsafe.Pointer, ld, k, stride int, load, store uint32)
+TEXT ·packDown512Pairx32(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), DX

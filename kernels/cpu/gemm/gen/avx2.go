@@ -36,7 +36,7 @@ func size256(kind string) int {
 
 // packAlong256 is packAlong512 for 8 rows and a multiple of 8 values; store has the sign bit of each lane to write.
 func packAlong256(w *out, kind string) {
-	w.text("packAlong"+kind+"x256", "dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32", 48)
+	w.text("packAlong256"+kind, "dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store *[8]int32", 48)
 	w.p("MOVQ dst+0(FP), DI")
 	w.p("MOVQ src+8(FP), SI")
 	w.p("MOVQ offsets+16(FP), DX")
@@ -78,7 +78,7 @@ func packAlong256(w *out, kind string) {
 
 // packDown256 packs whole panels of width columns down which k runs.
 func packDown256(w *out, kind string, width int) {
-	w.text(fmt.Sprintf("packDown%s%dx256", kind, width), "dst, src unsafe.Pointer, ld, k int", 32)
+	w.text(fmt.Sprintf("packDown256%sx%d", kind, width), "dst, src unsafe.Pointer, ld, k int", 32)
 	w.p("MOVQ dst+0(FP), DI")
 	w.p("MOVQ src+8(FP), SI")
 	w.p("MOVQ ld+16(FP), DX")
@@ -115,7 +115,7 @@ func packDown256(w *out, kind string, width int) {
 
 // dots256 is dots512 for up to two rows of A and a multiple of 8 values.
 func dots256(w *out, m int, kind string) {
-	w.text(fmt.Sprintf("dots%s%dx256", kind, m), dotsSignature, 56)
+	w.text(fmt.Sprintf("dots256%sx%d", kind, m), dotsSignature, 56)
 	rowsB := dotsArguments(w)
 	for i := range 4 * m {
 		w.p("VXORPS Y%d, Y%[1]d, Y%[1]d", i)

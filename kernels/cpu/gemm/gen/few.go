@@ -14,7 +14,7 @@ func fews(w *out) {
 // a + i·lda, row j of B at b + offsets[j] bytes; out[4i+j] becomes their product. The memory ahead bytes after each
 // row of B, which is where the next four rows are, is prefetched: rows are too short for the processor to do it well.
 func dots512(w *out, m int, kind string) {
-	w.text(fmt.Sprintf("dots%s%dx512", kind, m), dotsSignature, 56)
+	w.text(fmt.Sprintf("dots512%sx%d", kind, m), dotsSignature, 56)
 	rowsB := dotsArguments(w)
 	for i := range 16 {
 		w.p("VXORPS Z%d, Z%[1]d, Z%[1]d", i)

@@ -4,7 +4,7 @@ import "fmt"
 
 // A shape is a family of micro-kernels: sums of rows x 2 vectors in registers.
 type shape struct {
-	name   string
+	name   string // of the function, but for the rows
 	reg    string // register letter
 	bytes  int    // of a register
 	rows   int    // of a panel of A
@@ -14,7 +14,7 @@ type shape struct {
 
 func multiplies(w *out) {
 	for _, s := range []shape{
-		{"F32x512", "Z", 64, 12, false, 6}, {"Pairx512", "Z", 64, 12, true, 6}, {"F32x256", "Y", 32, 6, false, 2},
+		{"multiply512", "Z", 64, 12, false, 6}, {"multiplyPairs512", "Z", 64, 12, true, 6}, {"multiply256", "Y", 32, 6, false, 2},
 	} {
 		for part := 1; part <= 3; part++ {
 			s.kernel(w, s.rows/3*part)
@@ -30,7 +30,7 @@ const aheadA, aheadB = 2048, 2048
 
 // kernel writes the micro-kernel for the first rows rows of a panel of A.
 func (s shape) kernel(w *out, rows int) {
-	w.text(fmt.Sprintf("multiply%s%d", s.name, rows), "n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool", 45)
+	w.text(fmt.Sprintf("%sx%d", s.name, rows), "n int, a, b unsafe.Pointer, c *float32, ldc int, alpha float32, add bool", 45)
 	b0 := 2 * s.rows // registers: sums, two vectors of B, broadcasts of A
 	sum := func(r, half int) string { return fmt.Sprintf("%s%d", s.reg, 2*r+half) }
 	w.p("MOVQ n+0(FP), CX")

@@ -46,7 +46,7 @@ func transpose16(w *out) {
 // packAlong512 writes the packing of up to 16 rows along which k runs: a transpose. offsets are those of the rows
 // from src, in bytes; a row may appear twice. stride is the distance of packed units in bytes, store the mask of lanes.
 func packAlong512(w *out, kind string) {
-	w.text("packAlong"+kind+"x512", "dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32", 44)
+	w.text("packAlong512"+kind, "dst, src unsafe.Pointer, offsets *[16]int, k, stride int, store uint32", 44)
 	w.p("MOVQ dst+0(FP), DI")
 	w.p("MOVQ src+8(FP), SI")
 	w.p("MOVQ offsets+16(FP), DX")
@@ -116,7 +116,7 @@ func packAlong512(w *out, kind string) {
 // packDown512 writes the packing of up to 16·vectors columns down which k runs. load has a bit for each column to
 // read, store for each lane of the panel.
 func packDown512(w *out, kind string, vectors int) {
-	w.text(fmt.Sprintf("packDown%s%dx512", kind, vectors), "dst, src unsafe.Pointer, ld, k, stride int, load, store uint32", 48)
+	w.text(fmt.Sprintf("packDown512%sx%d", kind, 16*vectors), "dst, src unsafe.Pointer, ld, k, stride int, load, store uint32", 48)
 	w.p("MOVQ dst+0(FP), DI")
 	w.p("MOVQ src+8(FP), SI")
 	w.p("MOVQ ld+16(FP), DX")
