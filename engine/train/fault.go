@@ -28,7 +28,7 @@ func (r *Run) fault(err error, b *data.Batch) error {
 	if werr := vfs.WriteStream(r.FS, name, func(w io.Writer) error { return WriteBatch(w, b) }); werr != nil {
 		return errors.Join(err, werr)
 	}
-	return fmt.Errorf("%w\nbatch saved to %s", err, name)
+	return fmt.Errorf("%w\nbatch saved to %s   look at it: forja debug %s %s --bad", err, r.FS.Path(name), r.FS.Path("."), r.FS.Path(name))
 }
 
 // WriteBatch writes a batch as I32 tensors.

@@ -196,27 +196,42 @@ func (t *Trainer) micro(step *graph.Step, b *data.Batch, row int, scale float64)
 // diagnose replays the micro-steps of a bad update to find where the numbers go wrong first.
 func (t *Trainer) diagnose(b *data.Batch, st Stats) error {
 	e := &NotFiniteError{Step: st.Step, Loss: st.Loss, GradNorm: st.GradNorm, First: "none found on replay"}
-	for r := 0; r < b.Rows; r += t.plans.Micro {
-		t.set(b, r, -1/float64(b.Count))
-		found := false
-		err := t.first.Trace(func(v graph.Traced) bool {
-			if v.Bad > 0 {
-				found = true
-				e.First = fmt.Sprintf("%s at %s, %d of %d elements (row %d of the batch)", v.Op, v.Site, v.Bad, v.Shape.Size(), r)
-				if v.Name != "" {
-					e.First = v.Name + ", " + e.First
-				}
-			}
-			return !found
-		})
-		if err != nil {
-			return err
+	err := t.Trace(b, func(row int, v graph.Traced) bool {
+		if v.Bad == 0 {
+			return true
 		}
-		if found {
-			break
+		e.First = fmt.Sprintf("%s at %s, %d of %d elements (micro-batch of row %d)", v.Op, v.Site, v.Bad, v.Shape.Size(), row)
+		if v.Name != "" {
+			e.First = v.Name + ", " + e.First
 		}
+		return false
+	})
+	if err != nil {
+		return err
 	}
 	return e
+}
+
+// Trace replays the forward and backward passes of a batch, kernel by kernel, and shows visit every value with the first
+// row of its micro-batch, until visit returns false. Nothing is updated but the gradients.
+func (t *Trainer) Trace(b *data.Batch, visit func(row int, v graph.Traced) bool) error {
+	if b.Rows != t.plans.Rows || b.Length != t.plans.Length || b.Count == 0 {
+		return fmt.Errorf("batch of %d×%d tokens, %d of them counted, for a trainer of %d×%d", b.Rows, b.Length, b.Count, t.plans.Rows, t.plans.Length)
+	}
+	for row := 0; row < b.Rows; row += t.plans.Micro {
+		t.set(b, row, -1/float64(b.Count))
+		step, more := t.more, true
+		if row == 0 {
+			step = t.first
+		}
+		if err := step.Trace(func(v graph.Traced) bool {
+			more = visit(row, v)
+			return more
+		}); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // Evaluation is the likelihood of held-out text.
