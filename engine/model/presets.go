@@ -79,7 +79,7 @@ func Presets() []string {
 func Preset(name string) (Config, error) {
 	c, ok := presets[name]
 	if !ok {
-		return c, fmt.Errorf("model.preset: there is no %q; there are %s", name, strings.Join(Presets(), ", "))
+		return c, fmt.Errorf("there is no %q; there are %s", name, strings.Join(Presets(), ", "))
 	}
 	return c.Fill(), nil
 }

@@ -53,7 +53,7 @@ type Stage struct {
 // Model is an architecture: a preset, a depth from which the rest follows, or sizes. Sizes given beside a preset or a
 // depth replace its own.
 type Model struct {
-	Preset   string  `key:"preset" default:"" doc:"published model whose sizes to use, such as gpt2-124m"`
+	Preset   string  `key:"preset" default:"" doc:"published model whose sizes to use, such as gpt2-medium"`
 	Arch     string  `key:"arch" default:"" oneof:"gpt2|llama|qwen2" doc:"family: positions, norms, activations"`
 	Depth    int     `key:"depth" default:"0" range:"[0,200]" doc:"one dial: width, heads, learning rate, batch and length follow"`
 	Layers   int     `key:"layers" default:"auto" range:"[1,1000]" doc:"transformer blocks"`
