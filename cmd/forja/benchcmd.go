@@ -73,8 +73,8 @@ func (a *app) benchCmd() *cobra.Command {
 
 // bench measures and prints as results come.
 func (a *app) bench(c *cobra.Command, what []string, o bench.Options, floors []floor) error {
-	machine := bench.Here()
-	if machine.Busy() {
+	machine := bench.Here(version)
+	if machine.Busy() && a.json {
 		a.talk.printf("! the load average is %.1f: other work is running, so figures will be low and ratios rough", machine.Load)
 	}
 	lines := json.NewEncoder(a.stdout)
@@ -97,6 +97,13 @@ func (a *app) bench(c *cobra.Command, what []string, o bench.Options, floors []f
 			bench.PrintHeader(a.stdout, title)
 		}
 	}
+	o.Peer = func(p bench.Peer) {
+		if a.json {
+			keep(lines.Encode(p))
+		} else {
+			p.Print(a.stdout)
+		}
+	}
 	o.Result = func(r bench.Result) {
 		results = append(results, r)
 		a.talk.clear()
@@ -107,7 +114,6 @@ func (a *app) bench(c *cobra.Command, what []string, o bench.Options, floors []f
 		}
 	}
 	o.Say = a.talk.progress
-	o.Note = a.talk.printf
 	if err := bench.Run(c.Context(), what, o); err != nil {
 		return err
 	}
