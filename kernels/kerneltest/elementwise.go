@@ -51,6 +51,11 @@ func slope(f kernels.Activation, x num) num {
 	return one
 }
 
+// swiGLU is SiLU(gate)·up.
+func swiGLU(gate, up mat) mat {
+	return each(func(x ...num) num { return activation(kernels.SiLU, x[0]).times(x[1]) }, gate, up)
+}
+
 // swiGLUGrad is dy·up·SiLU'(gate) and dy·SiLU(gate).
 func swiGLUGrad(dy, gate, up mat) (dgate, dup mat) {
 	return each(func(x ...num) num { return x[0].times(x[2]).times(slope(kernels.SiLU, x[1])) }, dy, gate, up),
@@ -141,9 +146,7 @@ func swiGLUCases(l *list) {
 				y = up
 			}
 			tr.call = func(b kernels.Backend) { b.SwiGLU(y.t, gate.t, up.t) }
-			tr.want(y, func() mat {
-				return each(func(x ...num) num { return activation(kernels.SiLU, x[0]).times(x[1]) }, gate.values(), up.values())
-			})
+			tr.want(y, func() mat { return swiGLU(gate.values(), up.values()) })
 		})
 	}
 	for _, aliased := range []bool{false, true} {

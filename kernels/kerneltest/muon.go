@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 
 	"forja/kernels"
 )
@@ -85,8 +86,9 @@ func muonCases(l *list) {
 					control := tr.control(map[int]float64{kernels.ControlLR: 0.5, kernels.ControlScale: 0.3})
 					noise := rand.New(rand.NewPCG(tr.rng.Uint64(), 0))
 					tr.call = func(b kernels.Backend) { b.Muon(w.t, master.t, mom.t, g.t, scratch.t, control.t, p) }
-					tr.want(full, func() mat { w, _ := muon(full.values(), mom.values(), g.values(), control, p, noise); return w })
-					tr.want(mom, func() mat { _, m := muon(full.values(), mom.values(), g.values(), control, p, noise); return m })
+					oracle := sync.OnceValues(func() (mat, mat) { return muon(full.values(), mom.values(), g.values(), control, p, noise) })
+					tr.want(full, func() mat { w, _ := oracle(); return w })
+					tr.want(mom, func() mat { _, mom := oracle(); return mom })
 					tr.followed(w, master)
 				})
 			}

@@ -3,17 +3,18 @@ package kerneltest
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"forja/kernels"
 )
 
-// control is a control block whose unused elements are NaN.
+// control is a control block; what is not given is random.
 func (tr *trial) control(values map[int]float64) *operand {
 	return tr.outVector(kernels.F32, kernels.ControlSize).set(func(i int) float64 {
 		if v, ok := values[i]; ok {
 			return v
 		}
-		return math.NaN()
+		return tr.rng.NormFloat64()
 	})
 }
 
@@ -144,13 +145,13 @@ func buildAdamW(tr *trial, rows, cols int, mixed bool, p kernels.AdamW, steps in
 			b.AdamW(w.t, master.t, m.t, v.t, g[t].t, control[t].t, p)
 		}
 	}
-	oracle := func() adamW {
+	oracle := sync.OnceValue(func() adamW {
 		s := adamW{full.values(), m.values(), v.values()}
 		for t := range steps {
 			s = s.step(g[t].values(), control[t], p)
 		}
 		return s
-	}
+	})
 	tr.want(full, func() mat { return oracle().w })
 	tr.want(m, func() mat { return oracle().m })
 	tr.want(v, func() mat { return oracle().v })
