@@ -158,7 +158,7 @@ func required(keys ...string) func(*Stage) error {
 // missing is the error of a key that the kind cannot do without; it points at the nearest thing that was written.
 func (s *Stage) missing(keys ...string) *Error {
 	at := place{}
-	for _, near := range []string{firstWord(keys[0]), "kind", ""} {
+	for _, near := range []string{firstWord(keys[0]), "kind", "", "version"} {
 		if m, ok := s.marks[near]; ok && !m.flag {
 			at = m.key
 			break
