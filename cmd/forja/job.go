@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"forja/engine/format/hf"
+	"forja/engine/gen"
 	"forja/engine/model"
 	"forja/engine/optim"
 	"forja/engine/recipe"
@@ -231,6 +232,17 @@ type planned struct {
 	plans *train.Plans
 	model *model.Model
 	opt   *optim.Optimizer
+	gen   *gen.Plan // of samples while training; nil if there are none
+}
+
+// memory is what the job allocates, exactly.
+func (p *planned) memory() train.Memory {
+	m := p.plans.Memory()
+	if p.gen != nil {
+		m.Vars += p.gen.VarBytes()
+		m.Arena = max(m.Arena, p.gen.Arena())
+	}
+	return m
 }
 
 // plan compiles the largest micro-batch that fits limit bytes.
@@ -259,5 +271,13 @@ func (j *job) plan(limit int) (*planned, error) {
 		return nil, usagef("%s needed and there are %s: nothing was started\n   batch.micro: auto takes what fits; memory.recompute: block needs less",
 			size(need), size(limit))
 	}
-	return p, nil
+	return p, p.planSamples()
+}
+
+// planSamples compiles the generation of samples while training.
+func (p *planned) planSamples() (err error) {
+	if len(p.stage.Train.Sample) > 0 {
+		p.gen, err = gen.Compile(p.model, gen.Size{Context: min(p.config.Context, 256), Chunk: 32})
+	}
+	return err
 }

@@ -116,7 +116,7 @@ func (a *app) planStage(ctx context.Context, s *recipe.Stage, vocab int) (planRe
 	}); err != nil {
 		return res, err
 	}
-	m, c := p.plans.Memory(), j.config
+	m, c := p.memory(), j.config
 	res.Model = fmt.Sprintf("%s %dL %dC %dH · vocabulary %d · T %d", c.Arch, c.Layers, c.Channels, c.Heads, c.Vocab, j.length)
 	res.Parameters, res.Rows, res.Micro, res.Length = c.Params(), p.shape.Rows, p.shape.Micro, p.shape.Length
 	res.Bytes, res.VarBytes, res.ArenaBytes, res.Peak, res.Kernels = m.Total(), m.Vars, m.Arena, m.Peak, p.plans.First.Calls

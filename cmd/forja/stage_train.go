@@ -248,14 +248,14 @@ func (a *app) train(ctx context.Context, b kernels.Backend, j *job, e *encoder, 
 	}
 	ri := runInfo{Version: version, Go: runtime.Version(), Kind: j.stage.Kind, Name: j.stage.Name, State: "running", Steps: steps,
 		Parameters: j.config.Params(), Trainable: trainable(p), Device: dev.Name, Tier: dev.Tier, Threads: dev.Threads,
-		Memory: t.Memory().Total(), Started: start.UTC()}
+		Memory: p.memory().Total(), Started: start.UTC()}
 	ri.First = previousFirst(d)
 	a.announce(p, dev, steps, peak)
 	w := &watch{talk: a.talk, steps: steps, every: j.stage.Train.LogEvery, flops: j.config.FLOPs(j.length), peak: peak, memory: ri.Memory, rows: j.rows * j.length}
 	run := &train.Run{Trainer: t, FS: d, Train: src.train, Val: src.val, State: state, Files: e.files, Hooks: w.hooks(),
 		Plan: train.Plan{Steps: steps, Limit: time.Duration(j.stage.Train.Minutes * float64(time.Minute)), EvalEvery: j.stage.Train.EvalEvery,
 			EvalTokens: j.stage.Train.EvalTokens, SaveEvery: j.stage.Train.SaveEvery, Keep: j.stage.Train.Keep}}
-	if run.Samples, err = a.sampler(ctx, t, j, e); err != nil {
+	if run.Samples, err = a.sampler(ctx, t, p, e); err != nil {
 		return err
 	}
 	save := func(state string) error {
@@ -344,20 +344,19 @@ func (a *app) loadWeights(t *train.Trainer, j *job, e *encoder) (train.State, er
 }
 
 // sampler completes the recipe's prompts in the trainer's own session.
-func (a *app) sampler(ctx context.Context, t *train.Trainer, j *job, e *encoder) (func(int) ([]train.Sample, error), error) {
-	prompts := j.stage.Train.Sample
-	if len(prompts) == 0 {
+func (a *app) sampler(ctx context.Context, t *train.Trainer, p *planned, e *encoder) (func(int) ([]train.Sample, error), error) {
+	if p.gen == nil {
 		return nil, nil
 	}
-	g, err := gen.New(t.Session(), t.Model, gen.Size{Context: min(j.config.Context, 256), Chunk: 32})
+	s, prompts := p.stage.Sample, p.stage.Train.Sample
+	g, err := gen.Bind(t.Session(), p.gen)
 	if err != nil {
 		return nil, err
 	}
 	return func(step int) (out []train.Sample, err error) {
 		g.Forget()
 		for _, prompt := range prompts {
-			text, _, err := complete(ctx, g, e, e.Encode(prompt), samplingOf(j.stage.Sample, uint64(j.stage.Seed)), j.stage.Sample.Tokens,
-				j.stage.Sample.Stop, nil)
+			text, _, err := complete(ctx, g, e, e.Encode(prompt), samplingOf(s, uint64(p.stage.Seed)), s.Tokens, s.Stop, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -404,7 +403,7 @@ func complete(ctx context.Context, g *gen.Generator, e *encoder, prompt []int32,
 
 // announce says what is about to happen.
 func (a *app) announce(p *planned, dev kernels.Info, steps int, peak float64) {
-	c, m := p.config, p.plans.Memory()
+	c, m := p.config, p.memory()
 	a.talk.printf("model   %s %dL %dC %dH · vocabulary %d · context %d · %s parameters%s", c.Arch, c.Layers, c.Channels, c.Heads, c.Vocab, c.Context,
 		count(c.Params()), loraNote(p))
 	a.talk.printf("step    %s tokens = %d × %d × %d · %d steps · %s", count(p.rows*p.length), p.rows/p.shape.Micro, p.shape.Micro, p.length, steps, p.dtype)

@@ -35,12 +35,23 @@ type pass struct {
 	n                                  int
 	tokens, positions, seq, slot, last *graph.Var
 	params, next, logp                 *graph.Var
+	plan                               *graph.Plan
 	step                               *graph.Step
 	host                               struct{ tokens, positions, seq, slot []int32 }
 }
 
-// New records and binds a model's generation in a session that holds, or will hold, its parameters.
-func New(s *graph.Session, m *model.Model, size Size) (*Generator, error) {
+// A Plan is a model's generation, compiled: its memory is exact and none is allocated yet.
+type Plan struct {
+	m          *model.Model
+	size       Size
+	one, chunk *pass
+	table      *graph.Var
+	seen       *graph.Var
+	own        []*graph.Var // caches and inputs; parameters belong to the model
+}
+
+// Compile records a model's generation.
+func Compile(m *model.Model, size Size) (*Plan, error) {
 	if size.Context == 0 || size.Context > m.Context {
 		size.Context = m.Context
 	}
@@ -51,73 +62,95 @@ func New(s *graph.Session, m *model.Model, size Size) (*Generator, error) {
 		size.Page = 64
 	}
 	pages := (size.Context + size.Page - 1) / size.Page
-	d := m.Params()[0].DType
-	caches := m.NewCaches(pages, size.Page, d)
-	table := graph.NewVar("cache.table", kernels.I32, 1, pages)
-	g := &Generator{m: m, s: s, size: size}
-	vocab := (m.Vocab + 63) / 64 * 64
-	g.seen = graph.NewVar("seen", kernels.U8, 1, vocab)
-	g.seenHost = make([]byte, vocab)
-	g.own = []*graph.Var{table, g.seen}
+	caches := m.NewCaches(pages, size.Page, m.Params()[0].DType)
+	p := &Plan{m: m, size: size, table: graph.NewVar("cache.table", kernels.I32, 1, pages)}
+	p.seen = graph.NewVar("seen", kernels.U8, 1, m.PaddedVocab())
+	p.own = []*graph.Var{p.table, p.seen}
 	for _, c := range caches {
-		g.own = append(g.own, c.K, c.V)
+		p.own = append(p.own, c.K, c.V)
 	}
-	identity := make([]int32, pages)
+	var err error
+	if p.one, err = p.record(1, caches); err != nil {
+		return nil, err
+	}
+	p.chunk, err = p.record(size.Chunk, caches)
+	return p, err
+}
+
+// VarBytes is the storage of caches and inputs, Arena the working memory, in bytes.
+func (p *Plan) VarBytes() (n int) {
+	for _, v := range p.own {
+		n += v.Bytes()
+	}
+	return n
+}
+
+// Arena is the working memory, in bytes: it shares the session's.
+func (p *Plan) Arena() int { return max(p.one.plan.Arena, p.chunk.plan.Arena) }
+
+// record compiles a pass over n tokens, of which the last valid one gets logits and a sample.
+func (p *Plan) record(n int, caches []graph.Cache) (*pass, error) {
+	i32 := func(name string, shape ...int) *graph.Var {
+		v := graph.NewVar(fmt.Sprintf("%s.%d", name, n), kernels.I32, shape...)
+		p.own = append(p.own, v)
+		return v
+	}
+	f32 := func(name string, shape ...int) *graph.Var {
+		v := i32(name, shape...)
+		v.DType = kernels.F32
+		return v
+	}
+	s := &pass{n: n, tokens: i32("tokens", n), positions: i32("positions", n), seq: i32("seq", n), slot: i32("slot", n),
+		next: i32("next", 1), logp: f32("logp", 1), params: f32("params", 1, kernels.SampleParams)}
+	r := graph.New()
+	x := p.m.Decode(r, model.DecodeInputs{Tokens: r.Leaf(s.tokens), Positions: r.Leaf(s.positions), Seq: r.Leaf(s.seq),
+		Slot: r.Leaf(s.slot), Table: r.Leaf(p.table)}, caches)
+	if n > 1 {
+		s.last = i32("last", 1)
+		x = r.Embed(x, r.Leaf(s.last))
+	}
+	r.Sample(p.m.Logits(r, x), s.next, s.logp, s.params, p.seen, p.m.Vocab)
+	var err error
+	s.plan, err = r.Compile(graph.Options{})
+	for _, h := range []*[]int32{&s.host.tokens, &s.host.positions, &s.host.seq, &s.host.slot} {
+		*h = make([]int32, n)
+	}
+	return s, err
+}
+
+// New compiles a model's generation and gives it storage in a session that holds, or will hold, its parameters.
+func New(s *graph.Session, m *model.Model, size Size) (*Generator, error) {
+	p, err := Compile(m, size)
+	if err != nil {
+		return nil, err
+	}
+	return Bind(s, p)
+}
+
+// Bind gives a compiled generation its storage.
+func Bind(s *graph.Session, p *Plan) (*Generator, error) {
+	g := &Generator{m: p.m, s: s, size: p.size, one: p.one, chunk: p.chunk, seen: p.seen, own: p.own, seenHost: make([]byte, p.m.PaddedVocab())}
+	if err := s.Add(append(append([]*graph.Var{}, p.own...), p.m.Params()...)...); err != nil {
+		return nil, err
+	}
+	identity := make([]int32, p.table.Shape.Size())
 	for i := range identity {
 		identity[i] = int32(i)
 	}
-	if err := s.Add(append(g.own, m.Params()...)...); err != nil {
-		return nil, err
-	}
-	graph.Set(s, table, identity)
-	for v, x := range m.Constants() {
+	graph.Set(s, p.table, identity)
+	for v, x := range p.m.Constants() {
 		if err := s.Add(v); err != nil {
 			return nil, err
 		}
 		graph.Set(s, v, x)
 	}
-	var err error
-	if g.one, err = g.record(1, caches, table); err != nil {
-		return nil, err
-	}
-	if g.chunk, err = g.record(size.Chunk, caches, table); err != nil {
-		return nil, err
+	for _, x := range []*pass{p.one, p.chunk} {
+		var err error
+		if x.step, err = s.Bind(x.plan); err != nil {
+			return nil, err
+		}
 	}
 	return g, s.Backend().Sync()
-}
-
-// record compiles a pass over n tokens, of which the last valid one gets logits and a sample.
-func (g *Generator) record(n int, caches []graph.Cache, table *graph.Var) (*pass, error) {
-	i32 := func(name string, shape ...int) *graph.Var {
-		return graph.NewVar(fmt.Sprintf("%s.%d", name, n), kernels.I32, shape...)
-	}
-	p := &pass{n: n, tokens: i32("tokens", n), positions: i32("positions", n), seq: i32("seq", n), slot: i32("slot", n),
-		last: i32("last", 1), next: i32("next", 1), logp: graph.NewVar("logp", kernels.F32, 1),
-		params: graph.NewVar("params", kernels.F32, 1, kernels.SampleParams)}
-	r := graph.New()
-	x := g.m.Decode(r, model.DecodeInputs{Tokens: r.Leaf(p.tokens), Positions: r.Leaf(p.positions), Seq: r.Leaf(p.seq),
-		Slot: r.Leaf(p.slot), Table: r.Leaf(table)}, caches)
-	if n > 1 {
-		x = r.Embed(x, r.Leaf(p.last))
-	}
-	logits := g.m.Logits(r, x)
-	r.Output("logits", logits)
-	r.Sample(logits, p.next, p.logp, p.params, g.seen, g.m.Vocab)
-	plan, err := r.Compile(graph.Options{})
-	if err != nil {
-		return nil, err
-	}
-	if p.step, err = g.s.Bind(plan); err != nil {
-		return nil, err
-	}
-	g.own = append(g.own, p.tokens, p.positions, p.seq, p.slot, p.next, p.logp, p.params)
-	if n > 1 {
-		g.own = append(g.own, p.last)
-	}
-	for _, h := range []*[]int32{&p.host.tokens, &p.host.positions, &p.host.seq, &p.host.slot} {
-		*h = make([]int32, n)
-	}
-	return p, nil
 }
 
 // Close frees the caches and inputs; the parameters stay in the session.

@@ -101,8 +101,8 @@ func (c Config) Validate() error {
 // vocabPad is the multiple that the vocabulary's storage is padded to: whole tiles for every matrix kernel.
 const vocabPad = 64
 
-// padded is the number of rows of the embedding's storage.
-func (c Config) padded() int { return (c.Vocab + vocabPad - 1) / vocabPad * vocabPad }
+// PaddedVocab is the number of rows of the embedding's storage, and of columns of logits.
+func (c Config) PaddedVocab() int { return (c.Vocab + vocabPad - 1) / vocabPad * vocabPad }
 
 // Params is the number of parameters, padding not counted.
 func (c Config) Params() int {

@@ -144,7 +144,7 @@ func (m *Model) attn() kernels.Attn {
 
 func (m *Model) layoutGPT() {
 	c := m.Channels
-	m.wte = m.param("wte", m.padded(), c)
+	m.wte = m.param("wte", m.PaddedVocab(), c)
 	m.wpe = m.param("wpe", m.Context, c)
 	m.rows("transformer.wte.weight", m.wte, 0, m.Vocab)
 	m.whole("transformer.wpe.weight", m.wpe)
@@ -175,7 +175,7 @@ func (m *Model) layoutGPT() {
 
 func (m *Model) layoutLLaMA() {
 	c, q, kv := m.Channels, m.Heads*m.HeadDim, m.KVHeads*m.HeadDim
-	m.wte = m.param("wte", m.padded(), c)
+	m.wte = m.param("wte", m.PaddedVocab(), c)
 	m.rows("model.embed_tokens.weight", m.wte, 0, m.Vocab)
 	scale := func(name, file string) norm {
 		n := norm{w: m.param(name+".w", c)}
@@ -203,7 +203,7 @@ func (m *Model) layoutLLaMA() {
 	m.norm = scale("norm", "model.norm")
 	m.head = m.wte
 	if !m.Tied {
-		m.head = m.param("head", m.padded(), c)
+		m.head = m.param("head", m.PaddedVocab(), c)
 		m.rows("lm_head.weight", m.head, 0, m.Vocab)
 	}
 	m.rope = graph.NewVar("rope", kernels.F32, m.Context, m.HeadDim)
