@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"forja/kernels"
-	"forja/kernels/cpu/tier"
 )
 
 // rig is a backend with tensors whose surroundings are watched.
@@ -146,14 +145,9 @@ func constant(c float64) func(int) float64 { return func(int) float64 { return c
 
 var dtypes = []kernels.DType{kernels.F32, kernels.BF16}
 
-// everyDType runs a test for both storage types on every instruction set of this machine.
+// everyDType runs a test for both storage types. The conformance suite covers the other instruction sets.
 func everyDType(t *testing.T, f func(t *testing.T, r *rig)) {
-	for _, level := range tier.All() {
-		for _, d := range dtypes {
-			t.Run(level.String()+"/"+d.String(), func(t *testing.T) {
-				defer tier.Set(level)()
-				f(t, newRig(t, 2, d))
-			})
-		}
+	for _, d := range dtypes {
+		t.Run(d.String(), func(t *testing.T) { f(t, newRig(t, 2, d)) })
 	}
 }
