@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
+	"path"
 	"path/filepath"
 
 	"forja/engine/data"
@@ -167,8 +169,10 @@ func (a *app) pack(ctx context.Context, d *vfs.Disk, name string, docs iter.Seq2
 	m, err := data.Build(ctx, d, name, docs, e, data.BuildOptions{Format: e.format(), ShardTokens: shard, Progress: func(p data.BuildProgress) {
 		a.talk.progress("%s: %s tokens of %d documents", name, count(p.Tokens), p.Documents)
 	}})
-	if err != nil {
-		return err
+	if errors.Is(err, data.ErrEmpty) && path.Base(filepath.ToSlash(name)) == "val" {
+		return fmt.Errorf("%s: %w\n   the held-out side needs text too: give data.val, or raise data.val_fraction", name, err)
+	} else if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	a.talk.printf("tokens  %s: %s tokens, %d documents, %.2f bytes a token", name, count(m.Tokens), m.Documents, float64(m.TextBytes)/float64(m.Tokens))
 	return nil

@@ -18,6 +18,7 @@ import (
 	"forja/engine/recipe"
 	"forja/engine/train"
 	"forja/engine/vfs"
+	"forja/engine/vfs/snapshot"
 	"forja/kernels"
 	"forja/tokenizer"
 )
@@ -285,6 +286,9 @@ func (a *app) train(ctx context.Context, b kernels.Backend, j *job, e *encoder, 
 		a.talk.printf("stopped at step %d, saved\nresume with: forja %s --resume %s", t.Step, j.stage.Kind, d.Path("."))
 		return errors.Join(err, save("stopped"))
 	default:
+		if errors.Is(err, snapshot.ErrDamaged) {
+			err = fmt.Errorf("%w\n   no checkpoint is whole; to begin anew, remove %s", err, d.Path(train.CheckpointDir))
+		}
 		ri.Error = err.Error()
 		return errors.Join(err, save("failed"))
 	}

@@ -24,7 +24,7 @@ type shard struct {
 func openShard(fsys vfs.FS, name string) (*shard, error) {
 	file, err := fsys.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("open token shard: %w", err)
+		return nil, fmt.Errorf("open token shard: %w; tokenize the corpus again", err)
 	}
 	s := &shard{path: fsys.Path(name), file: file}
 	if err := s.readFront(); err != nil {

@@ -102,17 +102,20 @@ func (r *Run) resume() error {
 	case err != nil:
 		return err
 	default:
-		st, err := t.Restore(r.FS, path.Join(CheckpointDir, name))
+		st, err := ReadState(r.FS, path.Join(CheckpointDir, name))
 		if err != nil {
 			return err
 		}
 		if r.State.Tokenizer != "" && st.Tokenizer != r.State.Tokenizer {
-			return fmt.Errorf("%s/%s was trained with another tokenizer (fingerprint %.12s…, this one is %.12s…)", CheckpointDir, name,
+			return fmt.Errorf("%s/%s was trained with another tokenizer (fingerprint %.12s…, this one is %.12s…): use the checkpoint's own", r.FS.Path(CheckpointDir), name,
 				st.Tokenizer, r.State.Tokenizer)
 		}
 		if st.BaseHash != r.State.BaseHash {
-			return fmt.Errorf("%s/%s holds adapters of another base model (sha256 %.12s…, this one is %.12s…)", CheckpointDir, name,
+			return fmt.Errorf("%s/%s holds adapters of another base model (sha256 %.12s…, this one is %.12s…): use that one", r.FS.Path(CheckpointDir), name,
 				st.BaseHash, r.State.BaseHash)
+		}
+		if st, err = t.Restore(r.FS, path.Join(CheckpointDir, name)); err != nil {
+			return err
 		}
 		lengths, r.saved, r.last = st.Journals, st.Step, st.Last
 		if r.Hooks.Resumed != nil {
