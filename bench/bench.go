@@ -52,9 +52,9 @@ type Options struct {
 	Step    Step
 
 	Begin  func(title string)            // called before a section
+	Peer   func(Peer)                    // called once, before the first product
 	Result func(Result)                  // called with each figure as soon as it is known
 	Say    func(format string, a ...any) // what is being measured now
-	Note   func(format string, a ...any) // what people should know
 
 	small bool // tiny sizes, for tests
 }
@@ -69,13 +69,14 @@ type Step struct {
 
 // A Result is one measured figure. Its name is path-like: what, dtype, and which.
 type Result struct {
-	Name    string  `json:"name"`
-	DType   string  `json:"dtype"`
-	Seconds float64 `json:"seconds"` // best call
-	Median  float64 `json:"seconds_median"`
-	Calls   int     `json:"calls"`
-	Rate    float64 `json:"rate"` // at the best call
-	Unit    string  `json:"unit"`
+	Name      string  `json:"name"`
+	DType     string  `json:"dtype"`
+	Seconds   float64 `json:"seconds"` // best call
+	Median    float64 `json:"seconds_median"`
+	Processor float64 `json:"processor_seconds"` // of all threads, a call, in the best turn; 0 if unknown
+	Calls     int     `json:"calls"`
+	Rate      float64 `json:"rate"` // at the best call
+	Unit      string  `json:"unit"`
 
 	// What it was compared with, as a rate of the same unit, and Rate over that.
 	Against     string  `json:"against,omitempty"`
@@ -97,7 +98,6 @@ type rig struct {
 	Options
 	b    kernels.Backend
 	peer *openBLAS // nil: there is none
-	why  error     // why not
 }
 
 // Run measures the named sections, in the order of Sections, on a device of its own. "all" names every one.
@@ -153,12 +153,11 @@ func (o Options) fill() Options {
 	if o.Result == nil {
 		o.Result = func(Result) {}
 	}
-	quiet := func(string, ...any) {}
 	if o.Say == nil {
-		o.Say = quiet
+		o.Say = func(string, ...any) {}
 	}
-	if o.Note == nil {
-		o.Note = quiet
+	if o.Peer == nil {
+		o.Peer = func(Peer) {}
 	}
 	return o
 }

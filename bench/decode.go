@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 	"unsafe"
@@ -79,10 +80,11 @@ func (r *rig) decode(ctx context.Context, c model.Config, d kernels.DType, promp
 	for i := range ids {
 		ids[i] = int32((i*7919 + 1) % c.Vocab)
 	}
-	var t timing
+	t := timing{processor: math.Inf(1)}
 	for range r.Rounds {
 		g.Forget()
 		var last time.Time
+		before := processorTime()
 		_, err := g.Generate(ctx, ids, gen.Sampling{}, tokens, func(gen.Token) bool {
 			now := time.Now()
 			if !last.IsZero() {
@@ -94,6 +96,7 @@ func (r *rig) decode(ctx context.Context, c model.Config, d kernels.DType, promp
 		if err != nil {
 			return Result{}, err
 		}
+		t.processor = min(t.processor, (processorTime()-before).Seconds()/float64(tokens))
 	}
 	res := t.result(fmt.Sprintf("decode/%v", d), d, 1, "tok/s")
 	res.DecodeFigures = f
@@ -103,7 +106,11 @@ func (r *rig) decode(ctx context.Context, c model.Config, d kernels.DType, promp
 // bandwidth is the bytes a second at which all threads together read a buffer that no cache holds: each takes a
 // consecutive part and reads one word of every 64 bytes, which is what the memory moves.
 func (r *rig) bandwidth(ctx context.Context, words int) (float64, error) {
-	buffer := make([]uint64, words)
+	buffer, err := pages[uint64](words)
+	if err != nil {
+		return 0, err
+	}
+	defer release(buffer)
 	for i := range buffer {
 		buffer[i] = uint64(i) // untouched pages would all be the same one
 	}

@@ -10,6 +10,16 @@ import (
 // PeerVariable names the environment variable that holds the path of an OpenBLAS to measure, in place of the system's.
 const PeerVariable = "FORJA_OPENBLAS"
 
+// A Peer is another program's library that multiplied the same matrices.
+type Peer struct {
+	Name    string `json:"name"`
+	Path    string `json:"path"`
+	Config  string `json:"config"`
+	Core    string `json:"core"` // the processor whose kernels it chose
+	Threads int    `json:"threads"`
+	Missing string `json:"missing,omitempty"` // why there is none
+}
+
 // A product is one matrix product of training a linear y = x·wᵀ of K to N channels on M tokens: C(m,n) = op(A)·op(B),
 // summed over k.
 type product struct {
@@ -41,12 +51,12 @@ var linears = [][2]int{{2304, 768}, {768, 768}, {3072, 768}, {768, 3072}, {50304
 
 // gemms measures every product in the given dtypes and in OpenBLAS. f32 is compared with OpenBLAS, bf16 with our f32.
 func gemms(ctx context.Context, r *rig) error {
-	if r.peer == nil && r.why == nil {
-		if r.peer, r.why = openPeer(r.b.Info().Threads); r.why == nil {
-			r.Note("OpenBLAS: %s · core %s · %d threads · %s", r.peer.config, r.peer.core, r.peer.threads, r.peer.path)
-		} else {
-			r.Note("OpenBLAS: not measured: %v", r.why)
-		}
+	var err error
+	if r.peer, err = openPeer(r.b.Info().Threads); err == nil {
+		r.Peer(r.peer.Peer)
+	} else {
+		r.peer = nil
+		r.Peer(Peer{Name: "openblas", Missing: err.Error()})
 	}
 	shapes, M := linears, 1024
 	if r.small {
@@ -82,10 +92,10 @@ func (r *rig) gemm(ctx context.Context, p product) error {
 		var operands [3][]float32
 		for i, n := range []int{p.m * p.k, p.k * p.n, p.m * p.n} {
 			var err error
-			if operands[i], err = r.peer.memory(n); err != nil {
+			if operands[i], err = pages[float32](n); err != nil {
 				return err
 			}
-			defer r.peer.release(operands[i])
+			defer release(operands[i])
 		}
 		copy(operands[0], a)
 		copy(operands[1], b)

@@ -26,10 +26,13 @@ type Machine struct {
 	Time     string  `json:"time"`
 }
 
-// Here describes this machine. A load above 0.3 means that something else is running, and figures will be low.
-func Here() Machine {
+// Here describes this machine. version is what the program was built from, "unknown" if the build does not say.
+func Here(version string) Machine {
+	if version == "unknown" {
+		version = commit()
+	}
 	m := Machine{Name: "machine", CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Tier: tier.Current().String(),
-		Hardware: tier.Hardware().String(), Memory: kilobytes("/proc/meminfo", "MemTotal"), Load: -1, Go: runtime.Version(), Commit: commit(),
+		Hardware: tier.Hardware().String(), Memory: kilobytes("/proc/meminfo", "MemTotal"), Load: -1, Go: runtime.Version(), Commit: version,
 		OS: runtime.GOOS + "/" + runtime.GOARCH, Time: time.Now().UTC().Format(time.RFC3339)}
 	if m.CPU == "" {
 		m.CPU = runtime.GOARCH
@@ -43,7 +46,7 @@ func Here() Machine {
 	return m
 }
 
-// Busy reports whether other work would disturb a measurement.
+// Busy reports whether other work disturbs measurements: figures are low and ratios rough then.
 func (m Machine) Busy() bool { return m.Load > 0.3 }
 
 // commit is the revision that the program was built from, as far as the build recorded it.

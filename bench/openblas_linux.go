@@ -10,14 +10,12 @@ import (
 	"unsafe"
 
 	"github.com/ebitengine/purego"
-	"golang.org/x/sys/unix"
 )
 
 // openBLAS is an OpenBLAS that was loaded into this process.
 type openBLAS struct {
-	path, core, config string
-	threads            int
-	sgemm              func(order, transA, transB, m, n, k int, alpha float32, a unsafe.Pointer, lda int, b unsafe.Pointer, ldb int,
+	Peer
+	sgemm func(order, transA, transB, m, n, k int, alpha float32, a unsafe.Pointer, lda int, b unsafe.Pointer, ldb int,
 		beta float32, c unsafe.Pointer, ldc int)
 }
 
@@ -66,7 +64,7 @@ func bindPeer(lib uintptr, path string, threads int) (*openBLAS, error) {
 		if sgemm == 0 || set == 0 || get == 0 || core == 0 || config == 0 {
 			continue
 		}
-		p := &openBLAS{path: path}
+		p := &openBLAS{Peer: Peer{Name: "openblas", Path: path}}
 		var setThreads func(int)
 		var getThreads func() int32
 		var coreName, configuration func() string
@@ -76,27 +74,10 @@ func bindPeer(lib uintptr, path string, threads int) (*openBLAS, error) {
 		purego.RegisterFunc(&coreName, core)
 		purego.RegisterFunc(&configuration, config)
 		setThreads(threads)
-		p.threads, p.core, p.config = int(getThreads()), coreName(), strings.TrimSpace(configuration())
+		p.Threads, p.Core, p.Config = int(getThreads()), coreName(), strings.TrimSpace(configuration())
 		return p, nil
 	}
 	return nil, errors.New("it has no cblas_sgemm and openblas_* functions under any name this program knows")
-}
-
-// memory is zeroed room for n numbers that the garbage collector does not own, in large pages as forja's own operands
-// are. It goes back with release.
-func (p *openBLAS) memory(n int) ([]float32, error) {
-	bytes, err := unix.Mmap(-1, 0, max(4*n, 1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
-	if err != nil {
-		return nil, fmt.Errorf("operand of %d bytes for OpenBLAS: %w", 4*n, err)
-	}
-	_ = unix.Madvise(bytes, unix.MADV_HUGEPAGE) // advice, as for forja
-	return unsafe.Slice((*float32)(unsafe.Pointer(&bytes[0])), n), nil
-}
-
-func (p *openBLAS) release(x []float32) {
-	if len(x) > 0 {
-		_ = unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x))) // cannot fail for what Mmap returned
-	}
 }
 
 // multiply computes c = op(a)·op(b) for row-major matrices of m, n and k, transposed as stored where told.

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"forja/kernels"
 )
@@ -109,15 +110,17 @@ func norms(ctx context.Context, r *rig) error {
 	})
 }
 
-// heads counts the three products of the head over the padded vocabulary.
+// heads counts the three products of the head over the padded vocabulary, for several numbers of rows whose logits exist
+// at a time: 83 is what graph.LinearLogProb takes for this vocabulary, 16 MiB.
 func heads(ctx context.Context, r *rig) error {
-	m, c, vocab, rows := 1024, 768, 50257, 83 // as many rows as graph.LinearLogProb takes: 16 MiB of logits
+	m, c, vocab, chunks := 1024, 768, 50257, []int{83, 256, 1024}
 	if r.small {
-		m, c, vocab, rows = 17, 32, 100, 8
+		m, c, vocab, chunks = 17, 32, 100, []int{8}
 	}
 	padded := (vocab + 63) / 64 * 64
+	most := slices.Max(chunks)
 	return r.perDType(func(t *tensors, d kernels.DType) error {
-		x, w, logits := t.random(d, 1, m, c), t.random(d, 2, padded, c), t.empty(kernels.F32, rows, padded)
+		x, w, logits := t.random(d, 1, m, c), t.random(d, 2, padded, c), t.empty(kernels.F32, most, padded)
 		dx, dw, target := t.empty(d, m, c), t.empty(kernels.F32, padded, c), t.ids(vocab, 3, m)
 		logp, lse, entropy, dlogp := t.empty(kernels.F32, m), t.empty(kernels.F32, m), t.empty(kernels.F32, m), t.empty(kernels.F32, m)
 		if t.err != nil {
@@ -125,9 +128,16 @@ func heads(ctx context.Context, r *rig) error {
 		}
 		r.b.Fill(dlogp, -1/float32(m))
 		flops := 6 * float64(m) * float64(c) * float64(padded)
-		return r.measure(ctx, "head", d, operation{"both", flops, "GFLOP/s", func() {
-			r.b.LinearLogProbBoth(logp, lse, entropy, dx, dw, absent, logits, dlogp, absent, x, w, absent, target, vocab, false)
-		}})
+		for _, rows := range chunks {
+			z := logits.RowRange(0, rows)
+			err := r.measure(ctx, "head", d, operation{fmt.Sprintf("rows%d", rows), flops, "GFLOP/s", func() {
+				r.b.LinearLogProbBoth(logp, lse, entropy, dx, dw, absent, z, dlogp, absent, x, w, absent, target, vocab, false)
+			}})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

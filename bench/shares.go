@@ -9,7 +9,7 @@ import (
 	"forja/engine/graph"
 )
 
-// A Share is the part of an update's kernel time that one kind of call takes.
+// A Share is the part of an update's kernel time that one kind of call takes: each call's best over several updates.
 type Share struct {
 	Op      string  `json:"op"`
 	Shape   string  `json:"shape"`
@@ -34,12 +34,12 @@ func shares(timings []graph.Timing) []Share {
 			at[k] = i
 			out = append(out, Share{Op: k.op, Shape: k.shape})
 		}
-		s, n := &out[i], float64(t.Launches)
-		s.Calls += t.Launches
-		s.Seconds += t.Total.Seconds()
-		s.GFLOPS += n * arithmetic(t) / 1e9 // sums for now
-		s.GBS += n * traffic(t) / 1e9
-		total += t.Total.Seconds()
+		s := &out[i]
+		s.Calls++
+		s.Seconds += t.Best.Seconds()
+		s.GFLOPS += arithmetic(t) / 1e9 // sums for now
+		s.GBS += traffic(t) / 1e9
+		total += t.Best.Seconds()
 	}
 	for i := range out {
 		s := &out[i]

@@ -124,7 +124,12 @@ func (r *rig) step(ctx context.Context, c model.Config, d kernels.DType) (Result
 		PlannedBytes: plans.Memory().Total(), PeakRSS: peakRSS(), CompileS: compile.Seconds()}
 	f.MFU = f.GFLOPS / f.PeakGFLOPS
 	f.Allocations = allocations(update)
-	timings, err := t.Session().Profile(func() error { update(); return failed })
+	timings, err := t.Session().Profile(func() error {
+		for range r.Rounds {
+			update()
+		}
+		return failed
+	})
 	f.Shares = shares(timings)
 	res.StepFigures = f
 	return res, err

@@ -17,14 +17,24 @@ func (m Machine) Print(w io.Writer) {
 	fmt.Fprintln(w)
 }
 
+// Print writes which peer there is, or why none.
+func (p Peer) Print(w io.Writer) {
+	if p.Missing != "" {
+		fmt.Fprintf(w, "  %s: not measured: %s\n", p.Name, p.Missing)
+		return
+	}
+	fmt.Fprintf(w, "  %s: %s · kernels for %s · %d threads · %s\n", p.Name, p.Config, p.Core, p.Threads, p.Path)
+}
+
 // PrintHeader begins a table of results.
 func PrintHeader(w io.Writer, title string) {
-	fmt.Fprintf(w, "\n%s\n  %-32s %10s %-8s %10s %10s   %s\n", title, "", "rate", "", "best", "median", "against")
+	fmt.Fprintf(w, "\n%s\n  %-32s %10s %-8s %10s %10s %10s   %s\n", title, "", "rate", "", "best", "median", "processor", "against")
 }
 
 // Print writes a row of a table, and what else is known.
 func (r Result) Print(w io.Writer) {
-	fmt.Fprintf(w, "  %-32s %10s %-8s %10s %10s", r.Name, decimals(r.Rate), r.Unit, duration(r.Seconds), duration(r.Median))
+	fmt.Fprintf(w, "  %-32s %10s %-8s %10s %10s %10s", r.Name, decimals(r.Rate), r.Unit, duration(r.Seconds), duration(r.Median),
+		duration(r.Processor))
 	if r.Against != "" {
 		fmt.Fprintf(w, "   %-9s %9s  %.2fx", r.Against, decimals(r.AgainstRate), r.Ratio)
 	}

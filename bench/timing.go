@@ -9,7 +9,10 @@ import (
 )
 
 // timing is how long the calls of one contestant took.
-type timing struct{ calls []time.Duration }
+type timing struct {
+	calls     []time.Duration
+	processor float64 // seconds of all threads, a call, in the best turn
+}
 
 func (t timing) best() float64 { return slices.Min(t.calls).Seconds() }
 
@@ -20,7 +23,7 @@ func (t timing) median() float64 {
 
 // result is the timing of work units a call, in unit a second.
 func (t timing) result(name string, d kernels.DType, work float64, unit string) Result {
-	return Result{Name: name, DType: d.String(), Seconds: t.best(), Median: t.median(), Calls: len(t.calls), Rate: work / t.best(), Unit: unit}
+	return Result{Name: name, DType: d.String(), Seconds: t.best(), Median: t.median(), Processor: t.processor, Calls: len(t.calls), Rate: work / t.best(), Unit: unit}
 }
 
 const (
@@ -39,17 +42,23 @@ func (r *rig) race(ctx context.Context, contestants ...func()) ([]timing, error)
 			if len(contestants) > 1 && !r.small {
 				time.Sleep(settling)
 			}
-			for began := time.Now(); ; {
+			t, began, before := &ts[i], time.Now(), processorTime()
+			for n := 1.0; ; n++ {
 				start := time.Now()
 				f()
 				if err := r.b.Sync(); err != nil {
 					return nil, err
 				}
 				end := time.Now()
-				if round > 0 {
-					ts[i].calls = append(ts[i].calls, end.Sub(start))
+				if round == 0 {
+					break
 				}
-				if round == 0 || r.small || end.Sub(began) > turn {
+				t.calls = append(t.calls, end.Sub(start))
+				if r.small || end.Sub(began) > turn {
+					used := (processorTime() - before).Seconds() / n
+					if round == 1 || used < t.processor {
+						t.processor = used
+					}
 					break
 				}
 			}

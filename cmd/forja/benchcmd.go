@@ -2,9 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,9 +60,11 @@ func (a *app) benchCmd() *cobra.Command {
 		if o.Step.Context > preset.Context {
 			return usagef("--step.context %d is more than the %d positions of %s", o.Step.Context, preset.Context, o.Step.Model)
 		}
-		floors, err := parseFloors(least)
-		if err != nil {
-			return err
+		floors := make([]bench.Floor, len(least))
+		for i, s := range least {
+			if floors[i], err = bench.ParseFloor(s); err != nil {
+				return usagef("--min: %w", err)
+			}
 		}
 		return a.bench(c, what, o, floors)
 	}
@@ -72,7 +72,7 @@ func (a *app) benchCmd() *cobra.Command {
 }
 
 // bench measures and prints as results come.
-func (a *app) bench(c *cobra.Command, what []string, o bench.Options, floors []floor) error {
+func (a *app) bench(c *cobra.Command, what []string, o bench.Options, floors []bench.Floor) error {
 	machine := bench.Here(version)
 	if machine.Busy() && a.json {
 		a.talk.printf("! the load average is %.1f: other work is running, so figures will be low and ratios rough", machine.Load)
@@ -121,47 +121,8 @@ func (a *app) bench(c *cobra.Command, what []string, o bench.Options, floors []f
 	if failed != nil {
 		return failed
 	}
-	return check(floors, results)
-}
-
-// A floor is the least ratio of the results under a name.
-type floor struct {
-	name  string
-	ratio float64
-}
-
-func parseFloors(given []string) (floors []floor, err error) {
-	for _, s := range given {
-		name, value, ok := strings.Cut(s, "=")
-		ratio, err := strconv.ParseFloat(value, 64)
-		if !ok || name == "" || err != nil || !(ratio > 0) {
-			return nil, usagef("--min %q: want NAME=RATIO with a positive ratio, as in gemm/f32=0.95", s)
-		}
-		floors = append(floors, floor{name, ratio})
-	}
-	return floors, nil
-}
-
-// check compares ratios with floors. A floor that nothing was measured for is not met.
-func check(floors []floor, results []bench.Result) error {
-	var broken []string
-	for _, f := range floors {
-		found := false
-		for _, r := range results {
-			if r.Against == "" || r.Name != f.name && !strings.HasPrefix(r.Name, f.name+"/") {
-				continue
-			}
-			found = true
-			if !(r.Ratio >= f.ratio) {
-				broken = append(broken, fmt.Sprintf("%s is %.2fx %s, less than %g", r.Name, r.Ratio, r.Against, f.ratio))
-			}
-		}
-		if !found {
-			broken = append(broken, fmt.Sprintf("%s=%g: nothing of that name was compared with anything", f.name, f.ratio))
-		}
-	}
-	if broken != nil {
-		return checkError{fmt.Errorf("too slow:\n   %s", strings.Join(broken, "\n   "))}
+	if err := bench.Check(floors, results); err != nil {
+		return checkError{err}
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ type Timing struct {
 	In, Out  []Type // of the operands; the zero Type stands for an absent one
 	Launches int
 	Total    time.Duration
+	Best     time.Duration // the fastest launch: what other work on the machine disturbed least
 }
 
 // Profile runs f, and times every kernel that the Session's steps launch meanwhile, waiting for each. Timings come in
@@ -32,7 +33,11 @@ func (s *Session) Profile(f func() error) ([]Timing, error) {
 				if err := b.Sync(); err != nil && failed == nil {
 					failed = fmt.Errorf("%s %s: %w", t.Op, t.Site, err)
 				}
-				t.Total += time.Since(start)
+				took := time.Since(start)
+				if t.Launches == 0 || took < t.Best {
+					t.Best = took
+				}
+				t.Total += took
 				t.Launches++
 			}
 		}
