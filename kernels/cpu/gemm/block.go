@@ -5,8 +5,8 @@ import "unsafe"
 // A block is what fits the packing buffers: up to blockK values of k, and as many rows of A and columns of B as the
 // rest allows. They live in the last-level cache; tiles of them pass through each core's second-level cache.
 const (
-	blockK    = 1536          // packed units (float32, or pairs of bfloat16) of k
-	packedMax = blockK * 1024 // units of a packed operand
+	blockK    = 768           // packed units (float32, or pairs of bfloat16) of k
+	packedMax = blockK * 2048 // units of a packed operand
 	sumMax    = 1024 * 1024   // floats of C in a block, where C is bfloat16 and k takes several blocks
 	tileMax   = 96 * 256
 	edgeMax   = 16 * 48
