@@ -166,12 +166,13 @@ func (b *mutant) Copy(dst, src kernels.Tensor) {
 		b.Backend.Copy(spared(dst), spared(src))
 	case b.is("denormals of f16 are zero") && src.DType == kernels.F16 && dst.DType != kernels.F16:
 		b.Backend.Copy(dst, src)
-		b.Backend.Copy(dst, b.edited(dst, func(_ int, v float64) float64 { return but(b, "", 0, v) * nonzero(v*v >= 0x1p-28) }))
+		b.Backend.Copy(dst, b.edited(dst, func(_ int, v float64) float64 { return v * nonzero(v*v >= 0x1p-28) }))
 	default:
 		b.Backend.Copy(dst, src)
 	}
 }
 
+// nonzero is 1 for true.
 func nonzero(b bool) float64 {
 	if b {
 		return 1
@@ -400,7 +401,7 @@ func (b *mutant) AdamW(w, master, m, v, g, control kernels.Tensor, p kernels.Ada
 	p.Decay = but(b, "no decay", 0, p.Decay)
 	p.LRScale = but(b, "no factor", 0, p.LRScale)
 	p.Eps = but(b, "eps of 1e-8 always", 1e-8, p.Eps)
-	control = b.editedIf("unclipped", control, func(i int, v float64) float64 { return but(b, "", 0, v) + nonzero(i == kernels.ControlScale)*(1-v) })
+	control = b.editedIf("unclipped", control, func(i int, v float64) float64 { return v + nonzero(i == kernels.ControlScale)*(1-v) })
 	if b.is("truncates") && !master.Nil() {
 		b.truncated(w, func(wide kernels.Tensor) {
 			b.Backend.AdamW(w, master, m, v, g, control, p)
@@ -446,7 +447,7 @@ func (b *mutant) PagedAttention(o, q, kcache, vcache, table, seq, pos kernels.Te
 func (b *mutant) Sample(next, logp, logits, params, seen kernels.Tensor, vocab int) {
 	off := slices.Index([]string{"", "no top-k", "no top-p", "no min-p", "no repetition", "no number"}, b.bug)
 	if off > 0 {
-		params = b.edited(params, func(i int, v float64) float64 { return but(b, "", 0, v) * nonzero(i%kernels.SampleParams != off) })
+		params = b.edited(params, func(i int, v float64) float64 { return v * nonzero(i%kernels.SampleParams != off) })
 	}
 	b.Backend.Sample(next, logp, logits, params, seen, but(b, "padding counts", logits.Cols(), vocab))
 	if b.is("last of the largest") {
