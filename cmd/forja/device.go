@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"forja/engine/train"
 	"forja/kernels"
 	"forja/kernels/cpu"
 )
@@ -22,13 +24,17 @@ func (a *app) openDevice(name string) (*kernels.Device, error) {
 	return d, nil
 }
 
-// info describes a device.
-func info(ctx context.Context, d *kernels.Device) (i kernels.Info, err error) {
-	err = d.Do(ctx, func(b kernels.Backend) error {
-		i = b.Info()
-		return nil
+// peak measures what MFU is counted against, on a device of its own, so that what training allocates is what its plan says.
+func (a *app) peak(ctx context.Context, name string, d kernels.DType) (rate float64, err error) {
+	dev, err := a.openDevice(name)
+	if err != nil {
+		return 0, err
+	}
+	err = dev.Do(ctx, func(b kernels.Backend) (err error) {
+		rate, err = train.Peak(b, d)
+		return err
 	})
-	return i, err
+	return rate, errors.Join(err, dev.Close())
 }
 
 // describe is a device in one line.

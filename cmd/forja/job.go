@@ -255,10 +255,13 @@ func (j *job) plan(limit int) (*planned, error) {
 	}
 	var err error
 	if j.micro == 0 {
-		if p.shape, p.plans, err = train.Fit(build, p.shape, microTokens, limit); err != nil && p.plans != nil {
-			err = usageError{err} // not even one row fits
+		if p.shape, p.plans, err = train.Fit(build, p.shape, microTokens, limit); err != nil {
+			if p.plans != nil {
+				err = usageError{err} // not even one row fits
+			}
+			return nil, err
 		}
-		return p, err
+		return p, p.planSamples()
 	}
 	m, o, err := build()
 	if err != nil {

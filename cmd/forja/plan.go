@@ -83,6 +83,9 @@ func (a *app) planCmd() *cobra.Command {
 func (a *app) planStage(ctx context.Context, s *recipe.Stage, vocab int) (planResult, error) {
 	if vocab == 0 {
 		vocab = s.Tokenizer.Vocab
+		if s.Model.Preset != "" && !s.IsSet("tokenizer.vocab") {
+			vocab = 0 // the preset's own, unless there is a tokenizer
+		}
 		for _, path := range []string{s.Tokenizer.Path, s.Base} {
 			if path != "" {
 				if e, err := openTokenizer(path); err == nil {
@@ -90,9 +93,6 @@ func (a *app) planStage(ctx context.Context, s *recipe.Stage, vocab int) (planRe
 					break
 				}
 			}
-		}
-		if s.Model.Preset != "" && s.Tokenizer.Path == "" {
-			vocab = 0 // the preset's own
 		}
 	}
 	j, err := newJob(s, vocab)

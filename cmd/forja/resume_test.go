@@ -18,7 +18,12 @@ import (
 // sums is the list of checksums of a run's finished model.
 func sums(t testing.TB, run string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(run, "model", "SHA256SUMS"))
+	return sumsOf(t, filepath.Join(run, "model"))
+}
+
+func sumsOf(t testing.TB, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
 	require.NoError(t, err)
 	return string(b)
 }

@@ -51,12 +51,16 @@ func (a *app) stageTrain(ctx context.Context, r *recipe.Recipe, d *vfs.Disk) err
 		return err
 	}
 	defer src.close()
+	peak, err := a.peak(ctx, s.Device, j.dtype)
+	if err != nil {
+		return err
+	}
 	dev, err := a.openDevice(s.Device)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	return dev.Do(ctx, func(b kernels.Backend) error { return a.train(ctx, b, j, e, src, d) })
+	return dev.Do(ctx, func(b kernels.Backend) error { return a.train(ctx, b, j, peak, e, src, d) })
 }
 
 // stageEncoder opens the tokenizer that a stage names, its base model's, or trains one in the run directory.
@@ -215,7 +219,7 @@ func point(e *train.Evaluation) *evalPoint {
 }
 
 // train plans, binds and drives a run on a device.
-func (a *app) train(ctx context.Context, b kernels.Backend, j *job, e *encoder, src sources, d *vfs.Disk) (err error) {
+func (a *app) train(ctx context.Context, b kernels.Backend, j *job, peak float64, e *encoder, src sources, d *vfs.Disk) (err error) {
 	start := time.Now()
 	dev := b.Info()
 	p, err := j.plan(dev.Memory)
@@ -227,10 +231,6 @@ func (a *app) train(ctx context.Context, b kernels.Backend, j *job, e *encoder, 
 		return err
 	}
 	sched, err := j.schedule(steps)
-	if err != nil {
-		return err
-	}
-	peak, err := train.Peak(b, j.dtype)
 	if err != nil {
 		return err
 	}

@@ -233,7 +233,7 @@ func checkWord(text string, oneof []string) *complaint {
 	return c
 }
 
-// assignList decodes a list; a single scalar counts as a list of one.
+// assignList decodes a list; a single scalar counts as a list of one, and in a flag several words may stand between commas.
 func assignList(v reflect.Value, f field, n node, key string) error {
 	if n.flag && strings.HasPrefix(n.text, "[") {
 		list, err := flowValue(n)
@@ -243,7 +243,13 @@ func assignList(v reflect.Value, f field, n node, key string) error {
 		n = list
 	}
 	items := n.items
-	if n.kind == scalarNode && f.typ.Kind() == reflect.Slice {
+	if n.flag && n.kind == scalarNode && len(f.oneof) > 0 { // words hold no commas: --tasks ppl,bpb
+		for word := range strings.SplitSeq(n.text, ",") {
+			item := n
+			item.text = strings.TrimSpace(word)
+			items = append(items, item)
+		}
+	} else if n.kind == scalarNode && f.typ.Kind() == reflect.Slice {
 		items = []node{n}
 	} else if n.kind != listNode {
 		return n.place.errorf(key, "%s: wants a list, found %s", key, n.found()).hint("write [a, b, c]")

@@ -255,3 +255,14 @@ func TestParsedRecipesShareNothing(t *testing.T) {
 	assert.NotEqual(t, a.Eval.Tasks, b.Eval.Tasks)
 	assert.False(t, reflect.DeepEqual(a, b))
 }
+
+func TestWordsInAFlagMayStandBetweenCommas(t *testing.T) {
+	for _, value := range []string{"ppl, choice", "ppl,choice", "[ppl, choice]"} {
+		r := New("a")
+		require.NoError(t, r.Set("eval.tasks", value))
+		assert.Equal(t, []string{"ppl", "choice"}, r.Eval.Tasks, value)
+		require.NoError(t, r.Set("train.sample", "one, two"))
+		assert.Equal(t, []string{"one, two"}, r.Train.Sample, "text keeps its commas")
+	}
+	assert.ErrorContains(t, New("a").Set("eval.tasks", "ppl,chioce"), `did you mean "choice"?`)
+}
