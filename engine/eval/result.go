@@ -86,7 +86,7 @@ func WriteTable(w io.Writer, rs []Result) error {
 		}
 		rows = append(rows, []string{r.Task, strconv.Itoa(r.Shots), r.Metric, arrow, fmt.Sprintf("%.4f", r.Value), pm, stderr, n})
 	}
-	widths := make([]int, len(left))
+	widths := []int{1, 2, 1, 1, 2, 1, 2, 2} // what Markdown's line below the head needs
 	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
@@ -110,7 +110,7 @@ func WriteTable(w io.Writer, rs []Result) error {
 		for i, n := range widths { // a line of Markdown that also says which columns are numbers
 			rule := strings.Repeat("-", n)
 			if !left[i] {
-				rule = rule[:max(0, n-1)] + ":"
+				rule = rule[1:] + ":"
 			}
 			b.WriteString("|" + rule)
 		}
