@@ -82,6 +82,8 @@ type Result struct {
 	Against     string  `json:"against,omitempty"`
 	AgainstRate float64 `json:"against_rate,omitempty"`
 	Ratio       float64 `json:"ratio,omitempty"`
+	// The same ratio by processor time. Other work disturbs it less, but it counts threads that spin while they wait.
+	ProcessorRatio float64 `json:"processor_ratio,omitempty"`
 
 	*StepFigures
 	*DecodeFigures
@@ -90,6 +92,15 @@ type Result struct {
 // over compares a result.
 func (r Result) over(against string, rate float64) Result {
 	r.Against, r.AgainstRate, r.Ratio = against, rate, r.Rate/rate
+	return r
+}
+
+// overCall compares a result with other calls that do the same work.
+func (r Result) overCall(against string, work float64, t timing) Result {
+	r = r.over(against, work/t.best())
+	if r.Processor > 0 {
+		r.ProcessorRatio = t.processor / r.Processor
+	}
 	return r
 }
 

@@ -15,7 +15,8 @@ type Peer struct {
 	Name    string `json:"name"`
 	Path    string `json:"path"`
 	Config  string `json:"config"`
-	Core    string `json:"core"` // the processor whose kernels it chose
+	Core    string `json:"core"`             // the processor whose kernels it uses
+	Chosen  string `json:"chosen,omitempty"` // what it chose first, where that was a worse one
 	Threads int    `json:"threads"`
 	Missing string `json:"missing,omitempty"` // why there is none
 }
@@ -118,17 +119,17 @@ func (r *rig) gemm(ctx context.Context, p product) error {
 	if err != nil {
 		return err
 	}
-	var f32 float64
+	work, f32 := p.flops()/1e9, -1
 	for i, d := range r.DTypes {
-		res := ts[i].result(p.name(d), d, p.flops()/1e9, "GFLOP/s")
+		res := ts[i].result(p.name(d), d, work, "GFLOP/s")
 		switch {
 		case d == kernels.F32:
-			f32 = res.Rate
+			f32 = i
 			if r.peer != nil {
-				res = res.over("openblas", p.flops()/1e9/ts[len(ts)-1].best())
+				res = res.overCall("openblas", work, ts[len(ts)-1])
 			}
-		case f32 > 0:
-			res = res.over("f32", f32)
+		case f32 >= 0:
+			res = res.overCall("f32", work, ts[f32])
 		}
 		r.Result(res)
 	}

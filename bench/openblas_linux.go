@@ -6,25 +6,28 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+
+	"forja/kernels/cpu/tier"
 )
 
 // openBLAS is an OpenBLAS that was loaded into this process.
 type openBLAS struct {
 	Peer
+	lib   uintptr
 	sgemm func(order, transA, transB, m, n, k int, alpha float32, a unsafe.Pointer, lda int, b unsafe.Pointer, ldb int,
 		beta float32, c unsafe.Pointer, ldc int)
 }
 
-// openPeer loads OpenBLAS and sets its threads. Builds differ in the decoration of their symbols: that of numpy has a
-// prefix, and a suffix where its integers have 64 bits. Arguments are passed as 64 bits either way, which is the same in
-// both calling conventions.
+// openPeer loads OpenBLAS and sets its threads. Where it does not know the processor and chose kernels for an old one, it
+// is loaded again and told to use the best that fit.
 func openPeer(threads int) (*openBLAS, error) {
-	// Some images preset these, which makes OpenBLAS choose slower kernels. It reads them once, when it is loaded, from
-	// C's environment, which os.Unsetenv changes too.
+	// Some images preset these, which makes OpenBLAS choose slower kernels. It reads them when it is loaded, from C's
+	// environment, which os.Setenv and os.Unsetenv change too.
 	for _, name := range []string{"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} {
 		if err := os.Unsetenv(name); err != nil {
 			return nil, err
@@ -36,21 +39,59 @@ func openPeer(threads int) (*openBLAS, error) {
 	}
 	var failures []error
 	for _, path := range paths {
-		lib, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+		p, err := loadPeer(path, threads)
 		if err != nil {
 			failures = append(failures, err)
 			continue
 		}
-		p, err := bindPeer(lib, path, threads)
-		if err == nil {
+		best := bestCore(p.Core)
+		if best == "" {
 			return p, nil
 		}
-		failures = append(failures, fmt.Errorf("%s: %w", path, err))
+		chosen := p.Core
+		if err := errors.Join(purego.Dlclose(p.lib), os.Setenv("OPENBLAS_CORETYPE", best)); err != nil {
+			return nil, err
+		}
+		if p, err = loadPeer(path, threads); err == nil {
+			p.Chosen = chosen
+		}
+		return p, err
 	}
 	return nil, errors.Join(failures...)
 }
 
-func bindPeer(lib uintptr, path string, threads int) (*openBLAS, error) {
+// bestCore is the processor whose kernels OpenBLAS should use here instead of those for core, empty if they are as good
+// as any. Its matrix kernels for newer processors with AVX-512 than SkylakeX, and for Zen, are those named here.
+func bestCore(core string) string {
+	is := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, core) })
+	}
+	switch hardware := tier.Hardware(); {
+	case hardware >= tier.AVX512 && !is("SkylakeX", "Cooperlake", "SapphireRapids"):
+		return "SkylakeX"
+	case hardware == tier.AVX2 && !is("Haswell", "Zen"):
+		return "Haswell"
+	}
+	return ""
+}
+
+func loadPeer(path string, threads int) (*openBLAS, error) {
+	lib, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	if err != nil {
+		return nil, err
+	}
+	p, err := bindPeer(lib, threads)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	p.lib, p.Name, p.Path = lib, "openblas", path
+	return p, nil
+}
+
+// bindPeer finds the functions. Builds differ in the decoration of their names: that of numpy has a prefix, and a suffix
+// where its integers have 64 bits. Arguments are passed as 64 bits either way, which is the same in both calling
+// conventions.
+func bindPeer(lib uintptr, threads int) (*openBLAS, error) {
 	for _, decoration := range [][2]string{{"", ""}, {"", "64_"}, {"scipy_", ""}, {"scipy_", "64_"}} {
 		find := func(name string) uintptr {
 			f, err := purego.Dlsym(lib, decoration[0]+name+decoration[1])
@@ -64,7 +105,7 @@ func bindPeer(lib uintptr, path string, threads int) (*openBLAS, error) {
 		if sgemm == 0 || set == 0 || get == 0 || core == 0 || config == 0 {
 			continue
 		}
-		p := &openBLAS{Peer: Peer{Name: "openblas", Path: path}}
+		p := &openBLAS{}
 		var setThreads func(int)
 		var getThreads func() int32
 		var coreName, configuration func() string

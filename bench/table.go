@@ -23,7 +23,11 @@ func (p Peer) Print(w io.Writer) {
 		fmt.Fprintf(w, "  %s: not measured: %s\n", p.Name, p.Missing)
 		return
 	}
-	fmt.Fprintf(w, "  %s: %s · kernels for %s · %d threads · %s\n", p.Name, p.Config, p.Core, p.Threads, p.Path)
+	told := ""
+	if p.Chosen != "" {
+		told = fmt.Sprintf(" (told to: it had chosen %s)", p.Chosen)
+	}
+	fmt.Fprintf(w, "  %s: %s · kernels for %s%s · %d threads · %s\n", p.Name, p.Config, p.Core, told, p.Threads, p.Path)
 }
 
 // PrintHeader begins a table of results.
@@ -37,6 +41,9 @@ func (r Result) Print(w io.Writer) {
 		duration(r.Processor))
 	if r.Against != "" {
 		fmt.Fprintf(w, "   %-9s %9s  %.2fx", r.Against, decimals(r.AgainstRate), r.Ratio)
+		if r.ProcessorRatio > 0 {
+			fmt.Fprintf(w, " (%.2fx by processor time)", r.ProcessorRatio)
+		}
 	}
 	fmt.Fprintln(w)
 	if r.StepFigures != nil {
