@@ -29,7 +29,8 @@ type Stage struct {
 //	stages/NAME.json    its record: hash, state, time
 //	stages/NAME.log     its output, of all attempts
 //
-// A stage whose hash is unchanged is skipped if it finished and resumed if it did not; one whose hash changed is made anew.
+// A stage whose hash is unchanged is skipped if it finished and its directory is still there, and resumed if it did not
+// finish; one whose hash changed is made anew.
 type Pipeline struct {
 	FS       vfs.FS // the pipeline's directory
 	Launcher Launcher
@@ -209,7 +210,8 @@ func (p *Pipeline) stage(ctx context.Context, s Stage, hash string) error {
 	if err != nil {
 		return err
 	}
-	if r != nil && r.Hash == hash && r.State == StageDone {
+	_, absent := p.FS.Stat(s.Name) // somebody may have removed what was made
+	if r != nil && r.Hash == hash && r.State == StageDone && absent == nil {
 		tell(p.Events.Skipped, r)
 		return nil
 	}
@@ -222,8 +224,7 @@ func (p *Pipeline) stage(ctx context.Context, s Stage, hash string) error {
 	}
 	resume := false
 	if r != nil && r.Hash == hash {
-		_, err := p.FS.Stat(s.Name)
-		resume = err == nil
+		resume = absent == nil
 	} else {
 		if r, err = p.afresh(s, r, hash); err != nil {
 			return err
