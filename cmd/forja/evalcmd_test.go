@@ -114,6 +114,20 @@ func TestMistakesInAnEvaluationAreFoundBeforeItStarts(t *testing.T) {
 	assert.Contains(t, r.err, "not UTF-8")
 }
 
+func TestTheBaselineOfARunReadsWhatTheRunHasRead(t *testing.T) {
+	run, out := trained(t), filepath.Join(t.TempDir(), "ngram")
+	forja(t, "stage", write(t, "ngram.yaml", "version: 1\nkind: ngram\nbase: "+run+"\n"), "-o", out).done(t)
+	var n ngramResult
+	b, err := os.ReadFile(filepath.Join(out, "ngram.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, &n))
+	assert.Equal(t, 32, n.Length)
+	assert.InDelta(t, 20*4*32, n.Tokens, 20, "every row that the run has read, less a target for each end of a document")
+	e := evaluated(t, forja(t, "eval", run, "--limit", "512", "--json").done(t))
+	assert.Equal(t, e.Text.Tokens, n.ValTokens, "and is measured on the run's own targets")
+	assert.InDelta(t, e.Text.Bytes, n.ValBytes, 1e-6)
+}
+
 func TestTheBaselineIsMeasuredOnTheModelsTargets(t *testing.T) {
 	run, dir := trained(t), t.TempDir()
 	stage := func(name, text string) string {

@@ -20,7 +20,7 @@ func (a *app) speedrunCmd() *cobra.Command {
 	var settings []setting
 	var out, corpus, name string
 	c := &cobra.Command{Use: "speedrun", Short: "tokenizer, pretraining, LoRA and a report, from Go's own sources, in minutes", Args: cobra.NoArgs,
-		Example: "  forja speedrun\n  forja speedrun --corpus ~/notes -o runs/notes\n  forja speedrun --recipe speedrun30     # half an hour"}
+		Example: "  forja speedrun\n  forja speedrun --corpus ~/notes -o runs/notes"}
 	c.Flags().StringVarP(&out, "output", "o", "runs/speedrun", "directory of the pipeline; stages that are done are skipped")
 	c.Flags().StringVar(&corpus, "corpus", "", "text to learn from instead of Go's standard library: a file or folder")
 	c.Flags().StringVar(&name, "recipe", "speedrun", "the pipeline")

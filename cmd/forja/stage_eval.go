@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"forja/engine/eval"
 	"forja/engine/eval/ngram"
 	"forja/engine/recipe"
+	"forja/engine/train"
 	"forja/engine/vfs"
 	"forja/kernels"
 )
@@ -257,72 +259,136 @@ type ngramResult struct {
 	Seconds   float64      `json:"seconds"`
 }
 
-// ngramLength is the row that a baseline reads where the recipe does not say.
-const ngramLength = 512
-
 // fitTargets is how much held-out text the baseline's discounts are fitted to. That favours the baseline.
 const fitTargets = 100_000
 
-// stageNgram trains the n-gram baseline and measures it: ngram.json. With ngram.tokens it is given the rows that a model
-// with the same seed and rows of the same length reads first; without, every token once.
-func (a *app) stageNgram(ctx context.Context, s *recipe.Stage, d *vfs.Disk) (err error) {
-	start := time.Now()
-	length := s.Batch.Context
-	if length == 0 {
-		length = ngramLength
+// A reading is what the baseline is trained and measured on.
+type reading struct {
+	train, val data.Source
+	vocab      int
+	targets    int // most of val; 0 is all
+	close      func() error
+}
+
+// readingOf is exactly what a run has read: its rows so far, those it has read twice once, and the targets that it
+// validates with.
+func (a *app) readingOf(ctx context.Context, run string) (*reading, error) {
+	d, err := vfs.OS(run)
+	if err != nil {
+		return nil, err
 	}
+	defer d.Close()
+	src, err := vfs.ReadFile(d, "recipe.yaml", 4<<20)
+	if err != nil {
+		return nil, fmt.Errorf("there is no run in %s: %w", run, err)
+	}
+	r, err := recipe.Parse(d.Path("recipe.yaml"), src)
+	if err == nil {
+		err = r.Resolve()
+	}
+	if err != nil {
+		return nil, err
+	}
+	name, _, err := latest(d)
+	if err != nil {
+		return nil, err
+	}
+	st, err := train.ReadState(d, path.Join(train.CheckpointDir, name))
+	if err != nil {
+		return nil, err
+	}
+	e, err := a.stageEncoder(ctx, &r.Stage, d)
+	if err != nil {
+		return nil, err
+	}
+	j, err := newJob(&r.Stage, e.VocabSize())
+	if err != nil {
+		return nil, err
+	}
+	if j.base != nil {
+		defer j.base.Close()
+	}
+	text, err := a.openSources(ctx, &r.Stage, e, d, j.length)
+	if err != nil {
+		return nil, err
+	}
+	if text.val == nil {
+		return nil, errors.Join(fmt.Errorf("the run in %s has no held-out text to compare on", run), text.close())
+	}
+	return &reading{firstRows{text.train, min(st.Sample, text.train.Samples())}, text.val, e.VocabSize(), r.Train.EvalTokens, text.close}, nil
+}
+
+// readingFrom is what a recipe names: token shards, or their first ngram.tokens tokens.
+func readingFrom(s *recipe.Stage) (*reading, error) {
 	open := func(path string) (*data.Set, error) {
-		fsys, err := vfs.OS(path)
+		d, err := vfs.OS(path)
 		if err != nil {
 			return nil, fmt.Errorf("token shards: %w", err)
 		}
-		return data.Open(fsys, ".")
+		return data.Open(d, ".")
 	}
 	text, err := open(s.Data.Train)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer text.Close()
 	val, err := open(s.Data.Val)
 	if err != nil {
-		return err
+		return nil, errors.Join(err, text.Close())
 	}
-	defer val.Close()
+	closer := func() error { return errors.Join(text.Close(), val.Close()) }
 	if text.Fingerprint != val.Fingerprint {
-		return fmt.Errorf("%s and %s: %w", s.Data.Train, s.Data.Val, data.ErrTokenizer)
+		return nil, errors.Join(fmt.Errorf("%s and %s: %w", s.Data.Train, s.Data.Val, data.ErrTokenizer), closer())
 	}
-	var src data.Source
-	if most := int64(s.Ngram.Tokens); most > 0 && most < text.Tokens {
-		src, err = data.NewLoader(text, length, uint64(s.Seed))
-		src = firstRows{src, (uint64(most) + uint64(length) - 1) / uint64(length)}
+	all, err := data.NewSequential(text, ngramLength)
+	if err != nil {
+		return nil, errors.Join(err, closer())
+	}
+	held, err := data.NewSequential(val, ngramLength)
+	if err != nil {
+		return nil, errors.Join(err, closer())
+	}
+	rows := all.Samples()
+	if s.Ngram.Tokens > 0 {
+		rows = min(rows, (uint64(s.Ngram.Tokens)+ngramLength-1)/ngramLength)
+	}
+	return &reading{firstRows{all, rows}, held, text.VocabSize, 0, closer}, nil
+}
+
+// ngramLength is the row of a baseline without a run.
+const ngramLength = 512
+
+// stageNgram trains the n-gram baseline and measures it: ngram.json. With a base it is given exactly what that run has
+// read, else token shards.
+func (a *app) stageNgram(ctx context.Context, s *recipe.Stage, d *vfs.Disk) (err error) {
+	start := time.Now()
+	var r *reading
+	if s.Base != "" {
+		r, err = a.readingOf(ctx, s.Base)
 	} else {
-		src, err = data.NewSequential(text, length)
+		r, err = readingFrom(s)
 	}
 	if err != nil {
 		return err
 	}
-	held, err := data.NewSequential(val, length)
+	defer func() { err = errors.Join(err, r.close()) }()
+	m, err := ngram.Train(ctx, r.train, r.vocab, s.Ngram.Order, 0)
 	if err != nil {
 		return err
 	}
-	m, err := ngram.Train(ctx, src, text.VocabSize, s.Ngram.Order, 0)
+	estimated, err := m.Likelihood(ctx, r.val, r.targets)
 	if err != nil {
 		return err
 	}
-	estimated, err := m.Likelihood(ctx, held, 0)
-	if err != nil {
+	if err := m.Fit(ctx, r.val, fitTargets); err != nil {
 		return err
 	}
-	if err := m.Fit(ctx, held, fitTargets); err != nil {
-		return err
-	}
-	l, err := m.Likelihood(ctx, held, 0)
+	l, err := m.Likelihood(ctx, r.val, r.targets)
 	if err != nil {
 		return err
 	}
 	a.talk.printf("ngram   Kneser-Ney of order %d on %s tokens: %.4f nats a token, %.4f bits per byte of %s held-out tokens", m.Order,
 		count(m.Targets), l.Loss, l.BPB, count(l.Tokens))
-	return writeJSON(d, "ngram.json", ngramResult{Order: m.Order, Tokens: m.Targets, Length: length, Loss: l.Loss, BPB: l.BPB,
+	return writeJSON(d, "ngram.json", ngramResult{Order: m.Order, Tokens: m.Targets, Length: r.val.Length(), Loss: l.Loss, BPB: l.BPB,
 		ValTokens: l.Tokens, ValBytes: l.Bytes, Estimated: estimated.BPB, Discounts: m.Discounts, Seconds: time.Since(start).Seconds()})
 }
 

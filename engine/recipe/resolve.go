@@ -79,7 +79,9 @@ func (s *Stage) resolve() error {
 	case "eval":
 		rules = append(rules, required("base"), evalRules)
 	case "ngram":
-		rules = append(rules, required("data.train", "data.val"))
+		if s.Base == "" {
+			rules = append(rules, required("data.train", "data.val"))
+		}
 	}
 	for _, rule := range rules {
 		if err := rule(s); err != nil {

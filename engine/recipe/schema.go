@@ -30,7 +30,7 @@ type Stage struct {
 	Name      string   `key:"name" default:"" doc:"name of the run or stage: letters, digits, - and _"`
 	Kind      string   `key:"kind" default:"" oneof:"corpus|tokenizer|pack|pretrain|sft|eval|ngram" doc:"what the stage does"`
 	Needs     []string `key:"needs" doc:"stages that must be finished first; @stage/… paths imply it"`
-	Base      string   `key:"base" default:"" path:"yes" for:"pretrain sft eval" doc:"model directory to start from, or to evaluate"`
+	Base      string   `key:"base" default:"" path:"yes" for:"pretrain sft eval ngram" doc:"model directory to start from, or to evaluate; of ngram, the run it is the baseline of"`
 	Device    string   `key:"device" default:"auto" doc:"auto, cpu or cuda:N" for:"pretrain sft eval"`
 	Precision string   `key:"precision" default:"f32" oneof:"f32|bf16" for:"pretrain sft eval" doc:"bf16 keeps f32 masters, moments and statistics"`
 	Seed      int      `key:"seed" default:"1337" range:"[0,]" doc:"seed of weights, shuffling and sampling"`
@@ -166,5 +166,5 @@ type Eval struct {
 // Ngram is the baseline that a neural model must beat.
 type Ngram struct {
 	Order  int `key:"order" default:"5" range:"[1,8]" doc:"longest n-gram"`
-	Tokens int `key:"tokens" default:"0" range:"[0,]" doc:"training tokens counted; 0 is all"`
+	Tokens int `key:"tokens" default:"0" range:"[0,]" doc:"without a base: training tokens counted; 0 is all"`
 }

@@ -24,7 +24,8 @@ const root = "../.."
 // layers lists packages from the top down: a package may import those of lower lines, never of its own line or above.
 // A package belongs to the entry that is its longest prefix; packages of one entry may import each other.
 var layers = [][]string{
-	{"cmd", "bench"},
+	{"cmd"},
+	{"bench"},
 	{"engine/sched", "engine/serve", "engine/report"},
 	{"engine/align"},
 	{"engine/train", "engine/corpus"},
