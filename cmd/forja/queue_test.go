@@ -95,7 +95,9 @@ func TestAQueueOutlivesItsSchedulerAndItsJobs(t *testing.T) {
 	assert.Equal(t, 2, queue(t)[low].Attempt)
 
 	// A cancelled job saves what it has.
-	until(t, "it trains again", func() bool { return strings.Contains(forja(t, "logs", low).stdout, "resumed at step") || trains("low")() })
+	until(t, "it trains again", func() bool {
+		return strings.Contains(forja(t, "logs", low).stdout, "resumed at step") || trains("low")()
+	})
 	forja(t, "cancel", low).done(t)
 	assert.Equal(t, sched.Cancelled, outcome(t, low).Outcome)
 	var info runInfo
