@@ -11,22 +11,24 @@ import (
 
 // A Share is the part of an update's kernel time that one kind of call takes: each call's best over several updates.
 type Share struct {
-	Op      string  `json:"op"`
-	Shape   string  `json:"shape"`
-	Calls   int     `json:"calls"`
-	Seconds float64 `json:"seconds"`
-	Share   float64 `json:"share"`
-	GFLOPS  float64 `json:"gflops,omitempty"` // where matrix products are most of it
-	GBS     float64 `json:"gb_s"`             // operands read and written once
+	Op        string  `json:"op"`
+	Shape     string  `json:"shape"`
+	Calls     int     `json:"calls"`
+	Seconds   float64 `json:"seconds"`
+	Share     float64 `json:"share"`             // of the seconds of all kernels
+	Processor float64 `json:"processor_seconds"` // of all threads; 0 if unknown
+	GFLOPS    float64 `json:"gflops,omitempty"`  // where matrix products are most of it
+	GBS       float64 `json:"gb_s"`              // operands read and written once
 }
 
-// shares adds up the calls of the same operation on the same shapes.
-func shares(timings []graph.Timing) []Share {
+// shares adds up the calls of the same operation on the same shapes, timed by the clock on the wall and by that of the
+// processor.
+func shares(wall, processor []graph.Timing) []Share {
 	type key struct{ op, shape string }
 	at := map[key]int{}
 	var out []Share
 	total := 0.0
-	for _, t := range timings {
+	for c, t := range wall {
 		k := key{t.Op, operands(t)}
 		i, ok := at[k]
 		if !ok {
@@ -37,6 +39,7 @@ func shares(timings []graph.Timing) []Share {
 		s := &out[i]
 		s.Calls++
 		s.Seconds += t.Best.Seconds()
+		s.Processor += processor[c].Best.Seconds()
 		s.GFLOPS += arithmetic(t) / 1e9 // sums for now
 		s.GBS += traffic(t) / 1e9
 		total += t.Best.Seconds()

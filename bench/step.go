@@ -124,13 +124,20 @@ func (r *rig) step(ctx context.Context, c model.Config, d kernels.DType) (Result
 		PlannedBytes: plans.Memory().Total(), PeakRSS: peakRSS(), CompileS: compile.Seconds()}
 	f.MFU = f.GFLOPS / f.PeakGFLOPS
 	f.Allocations = allocations(update)
-	timings, err := t.Session().Profile(func() error {
+	r.Say("step %v: where the time goes", d)
+	several := func() error {
 		for range r.Rounds {
 			update()
 		}
 		return failed
-	})
-	f.Shares = shares(timings)
+	}
+	began = time.Now()
+	wall, err := t.Session().Profile(func() time.Duration { return time.Since(began) }, several)
+	if err != nil {
+		return Result{}, err
+	}
+	processor, err := t.Session().Profile(processorTime, several)
+	f.Shares = shares(wall, processor)
 	res.StepFigures = f
 	return res, err
 }

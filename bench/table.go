@@ -64,6 +64,7 @@ func (f *StepFigures) print(w io.Writer) {
 	fmt.Fprintf(w, "    %.1f GFLOP/s by 6N+6LCT = %.1f %% of %.0f GFLOP/s, the product of side 1024\n", f.GFLOPS, 100*f.MFU, f.PeakGFLOPS)
 	fmt.Fprintf(w, "    %s planned · %s peak resident · %d allocations an update · compiled in %s\n", mebibytes(f.PlannedBytes),
 		mebibytes(f.PeakRSS), f.Allocations, duration(f.CompileS))
+	fmt.Fprintf(w, "    %7s  %10s  %10s\n", "share", "seconds", "processor")
 	for _, s := range f.Shares {
 		if s.Share < 0.002 {
 			break
@@ -72,7 +73,7 @@ func (f *StepFigures) print(w io.Writer) {
 		if s.GFLOPS > 0 {
 			rate = fmt.Sprintf("%7.1f GFLOP/s", s.GFLOPS)
 		}
-		fmt.Fprintf(w, "    %5.1f %%  %10s  %4d ×  %-15s %-24s %s\n", 100*s.Share, duration(s.Seconds), s.Calls, s.Op, s.Shape, rate)
+		fmt.Fprintf(w, "    %5.1f %%  %10s  %10s  %4d ×  %-15s %-24s %s\n", 100*s.Share, duration(s.Seconds), duration(s.Processor), s.Calls, s.Op, s.Shape, rate)
 	}
 }
 

@@ -13,14 +13,15 @@ type Timing struct {
 	Op, Site string
 	In, Out  []Type // of the operands; the zero Type stands for an absent one
 	Launches int
-	Total    time.Duration
-	Best     time.Duration // the fastest launch: what other work on the machine disturbed least
+	Total    time.Duration // by the clock of Profile
+	Best     time.Duration // of one launch: what other work on the machine disturbed least
 }
 
-// Profile runs f, and times every kernel that the Session's steps launch meanwhile, waiting for each. Timings come in
-// the order of the plans, calls that never ran left out. Results are those of a run without Profile; an error of the
-// stream is returned here, since waiting takes it from f's own Sync.
-func (s *Session) Profile(f func() error) ([]Timing, error) {
+// Profile runs f, and times every kernel that the Session's steps launch meanwhile, waiting for each. clock is any that
+// does not run backwards: of the wall, or of the processor. Timings come in the order of the plans, calls that never ran
+// left out. Results are those of a run without Profile; an error of the stream is returned here, since waiting takes it
+// from f's own Sync.
+func (s *Session) Profile(clock func() time.Duration, f func() error) ([]Timing, error) {
 	var timings []*Timing
 	var failed error
 	for _, st := range s.steps {
@@ -28,12 +29,12 @@ func (s *Session) Profile(f func() error) ([]Timing, error) {
 			t, launch := &Timing{Op: opName(c.Op), Site: c.Site, In: typesOf(c.In), Out: typesOf(c.Out)}, st.launches[i]
 			timings = append(timings, t)
 			st.launches[i] = func(b kernels.Backend) {
-				start := time.Now()
+				start := clock()
 				launch(b)
 				if err := b.Sync(); err != nil && failed == nil {
 					failed = fmt.Errorf("%s %s: %w", t.Op, t.Site, err)
 				}
-				took := time.Since(start)
+				took := clock() - start
 				if t.Launches == 0 || took < t.Best {
 					t.Best = took
 				}
