@@ -15,7 +15,7 @@ var attentionForms = []struct {
 }{
 	{2, 5, 4, 2, 8, small}, {1, 1, 1, 1, 1, normal}, {1, 2, 3, 1, 7, normal}, {2, 17, 2, 2, 16, normal},
 	{1, 33, 6, 2, 32, normal}, {1, 64, 2, 1, 64, normal}, {2, 65, 2, 2, 80, normal}, {1, 130, 4, 2, 64, normal}, {1, 100, 2, 1, 128, normal},
-	{2, 300, 4, 1, 64, long}, {1, 700, 2, 2, 128, long},
+	{2, 200, 4, 1, 64, long}, {1, 600, 1, 1, 128, long},
 }
 
 // bounds are the kinds of lo and hi of a case. All but the first and last see packed documents.

@@ -16,7 +16,7 @@ type form struct {
 
 var forms = []form{
 	{7, 33, small}, {1, 1, normal}, {1, 17, normal}, {33, 1, normal}, {16, 64, normal}, {31, 129, normal},
-	{3, 2100, normal}, {130, 257, normal}, {0, 5, normal}, {300, 2049, long},
+	{3, 2100, normal}, {130, 257, normal}, {0, 5, normal}, {80, 2049, long},
 }
 
 // mixtures are dtypes for n operands: all F32, all BF16, and alternating.

@@ -21,10 +21,11 @@ func decodeCases(l *list) {
 				}
 				slot := tr.ints(slots...)
 				tr.call = func(b kernels.Backend) { b.KVAppend(kcache.t, vcache.t, k.t, v.t, slot.t) }
+				keys, values := k.values(), v.values()
 				for i, s := range slots {
 					if s >= 0 { // other rows are not outputs: they are watched
-						tr.exactly(tr.rows(kcache, int(s), int(s)+1), func() mat { return mat{1, f.n, k.values().row(i)} })
-						tr.exactly(tr.rows(vcache, int(s), int(s)+1), func() mat { return mat{1, f.n, v.values().row(i)} })
+						tr.exactly(tr.rows(kcache, int(s), int(s)+1), func() mat { return mat{1, f.n, keys.row(i)} })
+						tr.exactly(tr.rows(vcache, int(s), int(s)+1), func() mat { return mat{1, f.n, values.row(i)} })
 					}
 				}
 			})

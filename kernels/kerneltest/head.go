@@ -88,7 +88,7 @@ var headForms = []struct {
 	scope                     scope
 }{
 	{7, 12, 20, 19, 3, small}, {1, 1, 1, 1, 1, normal}, {1, 33, 65, 64, 4, normal}, {40, 24, 130, 121, 7, normal},
-	{33, 64, 128, 128, 33, normal}, {64, 17, 300, 257, 16, normal}, {20, 48, 600, 513, 64, normal}, {200, 128, 1024, 1000, 48, long},
+	{33, 64, 128, 128, 33, normal}, {64, 17, 300, 257, 16, normal}, {20, 48, 600, 513, 64, normal}, {100, 96, 1024, 1000, 48, long},
 }
 
 // A headForm says which optional arguments there are. Zeros is the share of rows without a cotangent, in fourths.

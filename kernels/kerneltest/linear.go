@@ -87,7 +87,7 @@ var volumes = []struct {
 }{
 	{5, 19, 23, small}, {1, 1, 1, normal}, {1, 65, 33, normal}, {3, 1, 70, normal}, {16, 32, 64, normal}, {17, 33, 65, normal},
 	{64, 64, 16, normal}, {2, 130, 257, normal}, {63, 65, 127, normal}, {128, 96, 64, normal}, {4, 7, 0, normal},
-	{0, 6, 5, normal}, {130, 129, 200, normal}, {257, 300, 513, long}, {64, 512, 1500, long}, {1, 3000, 800, long},
+	{0, 6, 5, normal}, {130, 129, 200, normal}, {257, 130, 513, long}, {64, 260, 1500, long}, {1, 3000, 800, long},
 }
 
 // An epilogueForm says which parts of an epilogue are present; residual 2 is the destination, pre 2 too.

@@ -96,7 +96,7 @@ func newNormGrad(dy, h, w, stats, residual, startW, startB mat, rms bool) (g nor
 
 var normForms = []form{
 	{7, 33, small}, {1, 1, normal}, {1, 17, normal}, {33, 2, normal}, {16, 64, normal}, {31, 129, normal}, {3, 2100, normal},
-	{200, 96, normal}, {600, 2049, long},
+	{200, 96, normal}, {300, 1025, long},
 }
 
 // normInput has rows of different means and deviations: 1, and 20 times the deviation, where a variance computed from

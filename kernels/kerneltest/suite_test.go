@@ -142,3 +142,26 @@ func TestEveryOperationHasAContract(t *testing.T) {
 		assert.True(t, strings.HasPrefix(documented[m], m+" "), "%s has no comment that begins with its name", m)
 	}
 }
+
+// drifting fills with another value each time.
+type drifting struct {
+	kernels.Backend
+	calls float32
+}
+
+func (b *drifting) Fill(dst kernels.Tensor, v float32) {
+	b.calls++
+	b.Backend.Fill(dst, v+b.calls)
+}
+
+func TestDeterminismSeesResultsThatChange(t *testing.T) {
+	one, err := cpu.Open(cpu.Options{Threads: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, one.Close()) }()
+	for _, s := range scenarios() {
+		if s.op == "Fill" && s.scope == small {
+			require.NoError(t, s.repeat([]kernels.Backend{one, one}))
+			require.ErrorContains(t, s.repeat([]kernels.Backend{&drifting{Backend: one}, one}), "differs")
+		}
+	}
+}
