@@ -37,8 +37,9 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
-generate: ## write generated assembly again
+generate: ## write generated assembly and references again
 	$(GO) generate ./kernels/cpu/...
+	$(GO) test ./cmd/forja -run 'Frozen|Reference' -update
 
 clean: ## remove what build made
 	rm -f forja
