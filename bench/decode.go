@@ -6,7 +6,6 @@ import (
 	"math"
 	"sync"
 	"time"
-	"unsafe"
 
 	"forja/engine/gen"
 	"forja/engine/graph"
@@ -19,7 +18,7 @@ import (
 type DecodeFigures struct {
 	DecodeModel  string  `json:"decode_model"`
 	WeightBytes  int     `json:"weight_bytes"`   // read for a token
-	BandwidthGBS float64 `json:"bandwidth_gb_s"` // measured: one word of every cache line, all threads
+	BandwidthGBS float64 `json:"bandwidth_gb_s"` // measured: see reading
 	Tokens       int     `json:"tokens"`         // of one completion
 	Prompt       int     `json:"prompt"`
 }
@@ -30,31 +29,20 @@ func decodes(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	prompt, tokens, words := 16, 48, 1<<26
+	prompt, tokens := 16, 48
 	if r.small {
-		c, prompt, tokens, words = tiny(c), 3, 4, 1<<16
+		c, prompt, tokens = tiny(c), 3, 4
 	}
-	r.Say("decode: read bandwidth")
-	bandwidth, err := r.bandwidth(ctx, words)
-	if err != nil {
-		return err
-	}
-	return r.perDType(func(_ *tensors, d kernels.DType) error {
+	return r.perDType(func(t *tensors, d kernels.DType) error {
 		r.Say("decode %v", d)
-		res, err := r.decode(ctx, c, d, prompt, tokens)
-		if err != nil {
-			return err
-		}
-		res.BandwidthGBS = bandwidth / 1e9
-		r.Result(res.over("bound", bandwidth/float64(res.WeightBytes)))
-		return nil
+		return r.decode(ctx, t, c, d, prompt, tokens)
 	})
 }
 
-func (r *rig) decode(ctx context.Context, c model.Config, d kernels.DType, prompt, tokens int) (Result, error) {
+func (r *rig) decode(ctx context.Context, t *tensors, c model.Config, d kernels.DType, prompt, tokens int) error {
 	m, err := model.New(c)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	m.SetDType(d)
 	s := graph.NewSession(r.b)
@@ -62,10 +50,10 @@ func (r *rig) decode(ctx context.Context, c model.Config, d kernels.DType, promp
 	f := &DecodeFigures{DecodeModel: r.Step.Model, Tokens: tokens, Prompt: prompt}
 	for _, v := range m.Params() {
 		if err := s.Add(v); err != nil {
-			return Result{}, err
+			return err
 		}
 		if err := train.SetFloats(s, v, m.Init(v, 1)); err != nil {
-			return Result{}, err
+			return err
 		}
 		if v.Name != "wpe" {
 			f.WeightBytes += v.Shape.Size() * d.Size()
@@ -73,64 +61,104 @@ func (r *rig) decode(ctx context.Context, c model.Config, d kernels.DType, promp
 	}
 	g, err := gen.New(s, m, gen.Size{Context: 2 * (prompt + tokens), Chunk: prompt})
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	defer g.Close()
 	ids := make([]int32, prompt)
 	for i := range ids {
 		ids[i] = int32((i*7919 + 1) % c.Vocab)
 	}
-	t := timing{processor: math.Inf(1)}
+	read, err := r.newReading(t, f.WeightBytes)
+	if err != nil {
+		return err
+	}
+	defer read.close()
+	took := timing{processor: math.Inf(1)}
 	for range r.Rounds {
+		if err := read.turn(); err != nil {
+			return err
+		}
 		g.Forget()
 		var last time.Time
 		before := processorTime()
 		_, err := g.Generate(ctx, ids, gen.Sampling{}, tokens, func(gen.Token) bool {
 			now := time.Now()
 			if !last.IsZero() {
-				t.calls = append(t.calls, now.Sub(last))
+				took.calls = append(took.calls, now.Sub(last))
 			}
 			last = now
 			return true
 		})
 		if err != nil {
-			return Result{}, err
+			return err
 		}
-		t.processor = min(t.processor, (processorTime()-before).Seconds()/float64(tokens))
+		took.processor = min(took.processor, (processorTime()-before).Seconds()/float64(tokens))
 	}
-	res := t.result(fmt.Sprintf("decode/%v", d), d, 1, "tok/s")
+	f.BandwidthGBS = read.best / 1e9
+	res := took.result(fmt.Sprintf("decode/%v", d), d, 1, "tok/s").over("bound", read.best/float64(f.WeightBytes))
 	res.DecodeFigures = f
-	return res, nil
+	r.Result(res)
+	return nil
 }
 
-// bandwidth is the bytes a second at which all threads together read a buffer that no cache holds: each takes a
-// consecutive part and reads one word of every 64 bytes, which is what the memory moves.
-func (r *rig) bandwidth(ctx context.Context, words int) (float64, error) {
-	buffer, err := pages[uint64](words)
+// A reading measures how fast all threads together can read as many bytes as the weights take, again and again as
+// decoding does, so that the same part of them may stay in a cache. It reads in two ways, of which the faster counts:
+// one word of every cache line in plain Go, and GradNorm.
+type reading struct {
+	r       *rig
+	lines   []uint64
+	grad    kernels.Tensor
+	control kernels.Tensor
+	sums    [][8]uint64 // of each thread, a cache line apart
+	best    float64     // bytes a second
+}
+
+func (r *rig) newReading(t *tensors, bytes int) (*reading, error) {
+	lines, err := pages[uint64](bytes / 8)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer release(buffer)
-	for i := range buffer {
-		buffer[i] = uint64(i) // untouched pages would all be the same one
+	for i := range lines {
+		lines[i] = uint64(i) // pages that nobody wrote would all be the same one
 	}
-	threads := r.b.Info().Threads
-	sums := make([][8]uint64, threads)
-	ts, err := r.race(ctx, func() {
+	return &reading{r: r, lines: lines, grad: t.empty(kernels.F32, 1, bytes/4), control: t.empty(kernels.F32, kernels.ControlSize),
+		sums: make([][8]uint64, r.b.Info().Threads)}, t.err
+}
+
+func (d *reading) close() { release(d.lines) }
+
+// turn reads a few times in both ways.
+func (d *reading) turn() error {
+	const times = 16 // in both ways together about as often as tokens are generated
+	for range times {
+		start := time.Now()
 		var wait sync.WaitGroup
-		for i := range threads {
-			part := buffer[i*words/threads : (i+1)*words/threads]
-			wait.Go(func() { sums[i][0] = readLines(part) })
+		n := len(d.sums)
+		for i := range n {
+			part := d.lines[i*len(d.lines)/n : (i+1)*len(d.lines)/n]
+			wait.Go(func() { d.sums[i][0] = readLines(part) })
 		}
 		wait.Wait()
-	})
-	if err != nil {
-		return 0, err
+		d.note(8*len(d.lines), start)
 	}
-	return float64(words) * float64(unsafe.Sizeof(buffer[0])) / ts[0].best(), nil
+	for range times {
+		start := time.Now()
+		d.r.b.GradNorm(d.control, d.grad, 0)
+		if err := d.r.b.Sync(); err != nil {
+			return err
+		}
+		d.note(4*d.grad.Size(), start)
+	}
+	return nil
+}
+
+func (d *reading) note(bytes int, start time.Time) {
+	d.best = max(d.best, float64(bytes)/time.Since(start).Seconds())
 }
 
 // readLines adds the first word of every cache line.
+//
+//go:noinline
 func readLines(x []uint64) (sum uint64) {
 	const line = 8
 	var a, b, c, d uint64

@@ -98,10 +98,15 @@ func traffic(t graph.Timing) float64 {
 			}
 		}
 	}
-	add(t.In)
 	add(t.Out)
-	if t.Op == "AdamW" { // its results are in its operands: w, master, m and v
+	switch t.Op {
+	case "Embed", "EmbedAdd": // of the table, only the rows that go into the result
+		add(t.Out)
+	case "AdamW": // its results are in its operands: w, master, m and v
 		add(t.In[:4])
+		add(t.In)
+	default:
+		add(t.In)
 	}
 	return float64(sum)
 }

@@ -50,7 +50,7 @@ func (r Result) Print(w io.Writer) {
 		r.StepFigures.print(w)
 	}
 	if d := r.DecodeFigures; d != nil {
-		fmt.Fprintf(w, "    %s: %d tokens after %d; bound: %s of weights at %.1f GB/s, measured by reading a word of every cache line\n",
+		fmt.Fprintf(w, "    %s: %d tokens after %d; bound: %s of weights at %.1f GB/s, as fast as all threads read so many bytes\n",
 			d.DecodeModel, d.Tokens, d.Prompt, mebibytes(d.WeightBytes), d.BandwidthGBS)
 	}
 }
