@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -268,7 +267,7 @@ func FuzzManifest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, ManifestName), b, 0o666))
 		if set, err := Open(disk, "."); err == nil {
-			require.NoError(t, set.Verify(), fmt.Sprintf("%s", b))
+			require.NoError(t, set.Verify(), string(b))
 			set.Close()
 		}
 	})

@@ -30,13 +30,12 @@ var tiny = map[string]model.Config{
 }
 
 type setting struct {
-	config  model.Config
-	dtype   kernels.DType
-	kind    string
-	shape   train.Shape
-	lora    *model.LoRA
-	rate    float64
-	threads int
+	config model.Config
+	dtype  kernels.DType
+	kind   string
+	shape  train.Shape
+	lora   *model.LoRA
+	rate   float64
 }
 
 func trainer(t testing.TB, b kernels.Backend, s setting) *train.Trainer {

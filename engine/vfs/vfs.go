@@ -81,7 +81,7 @@ func checkName(op, name string) error {
 	if fs.ValidPath(name) {
 		return nil
 	}
-	return &fs.PathError{Op: op, Path: name, Err: fmt.Errorf("%w: want a relative path without . and ..", fs.ErrInvalid)}
+	return &fs.PathError{Op: op, Path: name, Err: fmt.Errorf("%w: want a relative path, without dots as names", fs.ErrInvalid)}
 }
 
 // ReadFile returns the bytes of a file of at most limit bytes; [ErrTooBig] if it is larger.

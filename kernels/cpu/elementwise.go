@@ -54,14 +54,13 @@ func flatten(ms ...*matrix) {
 
 // pointwise is y, z = f(a, b, c) on every element, with as many operands as f uses.
 type pointwise struct {
-	b       *Backend
-	cut     cut
-	f       func(p *pointwise, y, z, a, b, c []float32)
-	y, z    matrix
-	x       [3]matrix
-	act     kernels.Activation
-	value   float32
-	outputs int
+	b     *Backend
+	cut   cut
+	f     func(p *pointwise, y, z, a, b, c []float32)
+	y, z  matrix
+	x     [3]matrix
+	act   kernels.Activation
+	value float32
 }
 
 // Do computes piece k.

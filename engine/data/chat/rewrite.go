@@ -28,7 +28,6 @@ var (
 	ownFilters     = []string{"capitalize", "d", "default", "indent", "join", "lower", "replace", "string", "title", "tojson", "trim", "upper"}
 	libraryFilters = []string{"abs", "count", "dictsort", "first", "float", "int", "items", "last", "length", "list", "map",
 		"max", "min", "reject", "rejectattr", "reverse", "round", "safe", "select", "selectattr", "sort", "sum", "unique"}
-	mapFilters = []string{"capitalize", "first", "int", "last", "length", "list", "lower", "string", "trim", "upper"}
 	ownMethods = []string{"append", "capitalize", "endswith", "lower", "lstrip", "replace", "rstrip", "split", "startswith", "strip", "title", "upper"}
 
 	libraryMethods = []string{"cycle", "get", "items", "keys", "values"}
@@ -327,7 +326,7 @@ func (r *rewriter) expression(tokens []token) (string, error) {
 			b.WriteString(" " + quote(text))
 		case t == token{operator, "."}:
 			if at(i+1).kind != name {
-				return "", fmt.Errorf("attribute name expected after .")
+				return "", fmt.Errorf("attribute name expected after the dot")
 			}
 			// As an item: a method that is not called here could be called, unmetered, elsewhere.
 			b.WriteString("[" + quote(at(i+1).text) + "]")

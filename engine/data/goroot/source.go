@@ -196,4 +196,4 @@ func Version(root string) string {
 	return line
 }
 
-var errNoPairs = errors.New("Go's standard library gave no instruction pair; is it complete?")
+var errNoPairs = errors.New("no instruction pair in Go's standard library: it may be incomplete")
