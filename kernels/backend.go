@@ -30,6 +30,7 @@ type Usage struct {
 
 // Memory is allocation, transfer and the stream.
 type Memory interface {
+	// Info describes the device.
 	Info() Info
 
 	// Alloc reserves bytes of device memory, aligned for every operation, with undefined content.
@@ -90,8 +91,9 @@ type Elementwise interface {
 	SwiGLUGrad(dgate, dup, dy, gate, up Tensor)
 
 	// Dropout is y = keep·x/(1-p) where each element is kept with probability 1-p. The random numbers are
-	// Philox4x32-10 of key = rng.seed and counter = (sample, site, element): sample is rng.sample plus the row's
-	// index divided by rows, element counts within the sample. The gradient is the same call applied to dy. y may be x.
+	// Philox4x32-10 of key = rng.seed and counter = (sample low, sample high, site, element): sample is rng.sample plus
+	// the row's index divided by rows, element counts within the sample, and an element is kept where word 0 is at least
+	// p·2³². The gradient is the same call applied to dy. y may be x.
 	// rng is a random block, I32 (4): see [RandomBlock].
 	Dropout(y, x, rng Tensor, p float32, site uint32, rows int)
 
@@ -187,7 +189,8 @@ type Heads interface {
 
 	// LinearLogProbGrad is the gradient of LinearLogProb for dlogp and dlse, F32 (M); dlse may be absent. It recomputes
 	// the logits: dz = dlogp·(onehot(target) - softmax z) + dlse·softmax z, dx = dz·w, dw = dzᵀ·x, dbias = Σ dz.
-	// dx, dw and dbias may be absent. Rows whose dlogp and dlse are 0 contribute nothing.
+	// dx, dw and dbias may be absent. Rows whose dlogp and dlse are 0 contribute nothing, and dlogp counts as 0 where the
+	// target is below 0.
 	LinearLogProbGrad(dx, dw, dbias, logits, dlogp, dlse, x, w, bias, target, lse Tensor, vocab int, accumulate bool)
 
 	// LinearLogProbBoth is LinearLogProb followed by LinearLogProbGrad without computing the logits twice, for
@@ -232,8 +235,9 @@ type Optimizers interface {
 	// control block: w -= lr·λ·w; m = β₁m + (1-β₁)g; v = β₂v + (1-β₂)g²; w -= lr·(m/c₁)/(√(v/c₂) + ε).
 	AdamW(w, master, m, v, g, control Tensor, p AdamW)
 
-	// Muon is one step on a matrix (Jordan et al. 2024): mom = μ·mom + g; u = g + μ·mom; five Newton–Schulz
-	// iterations orthogonalise u; w -= lr·λ·w; w -= lr·√max(1, rows/cols)·u. scratch is F32 with [MuonScratch] elements.
+	// Muon is one step on a matrix (Jordan et al. 2024), with g scaled by the control block: mom = μ·mom + g;
+	// u = g + μ·mom; u /= ‖u‖ + 1e-7; five Newton–Schulz iterations u = a·u + (b·uuᵀ + c·(uuᵀ)²)·u with a = 3.4445,
+	// b = -4.7750, c = 2.0315; w -= lr·λ·w; w -= lr·√max(1, rows/cols)·u. scratch is F32 with [MuonScratch] elements.
 	Muon(w, master, mom, g, scratch, control Tensor, p Muon)
 }
 
@@ -267,6 +271,6 @@ type Decoding interface {
 	// (B,SampleParams), seen U8 (B,V') marks tokens already in the sequence (absent: none). In this order: repetition
 	// penalty, temperature, top-k, top-p over what is left, min-p; then the smallest token, in order of falling
 	// probability and rising id, whose cumulated probability exceeds the uniform number. next is I32 (B); logp, F32 (B), is
-	// the log-probability of the token under the distribution drawn from.
+	// the log-probability of the token under the distribution drawn from: 0 where it is greedy.
 	Sample(next, logp, logits, params, seen Tensor, vocab int)
 }

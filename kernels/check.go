@@ -100,18 +100,17 @@ func (c *checker) vec(name string, t Tensor, n int, types ...DType) {
 	}
 }
 
-// sole checks that outputs overlap neither each other nor the inputs. Pairs that are exactly the same view pass
-// for inputs when in place is allowed.
-func (c *checker) sole(inPlace bool, outs []Tensor, ins ...Tensor) {
+// sole checks that outputs overlap neither each other nor the inputs. Each input of inPlace may be exactly an output.
+func (c *checker) sole(outs, inPlace []Tensor, ins ...Tensor) {
 	for i, o := range outs {
-		if o.Nil() {
-			continue
-		}
 		for _, p := range outs[i+1:] {
-			c.that(p.Nil() || !o.Overlaps(p), "two outputs overlap")
+			c.that(!o.Overlaps(p), "two outputs overlap")
+		}
+		for _, in := range inPlace {
+			c.that(!o.Overlaps(in) || o.Same(in), "an output overlaps an input")
 		}
 		for _, in := range ins {
-			c.that(in.Nil() || !o.Overlaps(in) || inPlace && o.Same(in), "an output overlaps an input")
+			c.that(!o.Overlaps(in), "an output overlaps an input")
 		}
 	}
 }

@@ -7,7 +7,7 @@ func (c *checker) Copy(dst, src Tensor) {
 	c.that(dst.Rows() == src.Rows() && dst.Cols() == src.Cols(), "shapes %v and %v differ", dst.Shape, src.Shape)
 	c.that(dst.DType == src.DType || dst.DType.Float() && (src.DType.Float() || src.DType == F16),
 		"cannot convert %v to %v", src.DType, dst.DType)
-	c.sole(false, []Tensor{dst}, src)
+	c.sole([]Tensor{dst}, nil, src)
 }
 
 func (c *checker) Fill(dst Tensor, v float32) {
@@ -21,7 +21,7 @@ func (c *checker) Add(z, x, y Tensor) {
 	c.float("z", z, m, n)
 	c.float("x", x, m, n)
 	c.float("y", y, m, n)
-	c.sole(true, []Tensor{z}, x, y)
+	c.sole([]Tensor{z}, []Tensor{x, y})
 }
 
 func (c *checker) Activate(y, x Tensor, f Activation) {
@@ -29,7 +29,7 @@ func (c *checker) Activate(y, x Tensor, f Activation) {
 	c.float("y", y, -1, -1)
 	c.float("x", x, y.Rows(), y.Cols())
 	c.that(f <= Tanh, "unknown activation %d", f)
-	c.sole(true, []Tensor{y}, x)
+	c.sole([]Tensor{y}, []Tensor{x})
 }
 
 func (c *checker) ActivateGrad(dx, dy, x Tensor, f Activation) {
@@ -39,7 +39,7 @@ func (c *checker) ActivateGrad(dx, dy, x Tensor, f Activation) {
 	c.float("dy", dy, m, n)
 	c.float("x", x, m, n)
 	c.that(f <= Tanh, "unknown activation %d", f)
-	c.sole(true, []Tensor{dx}, dy, x)
+	c.sole([]Tensor{dx}, []Tensor{dy, x})
 }
 
 func (c *checker) SwiGLU(y, gate, up Tensor) {
@@ -48,7 +48,7 @@ func (c *checker) SwiGLU(y, gate, up Tensor) {
 	c.float("y", y, m, n)
 	c.float("gate", gate, m, n)
 	c.float("up", up, m, n)
-	c.sole(true, []Tensor{y}, gate, up)
+	c.sole([]Tensor{y}, []Tensor{gate, up})
 }
 
 func (c *checker) SwiGLUGrad(dgate, dup, dy, gate, up Tensor) {
@@ -59,7 +59,7 @@ func (c *checker) SwiGLUGrad(dgate, dup, dy, gate, up Tensor) {
 	c.float("dy", dy, m, n)
 	c.float("gate", gate, m, n)
 	c.float("up", up, m, n)
-	c.sole(true, []Tensor{dgate, dup}, dy, gate, up)
+	c.sole([]Tensor{dgate, dup}, []Tensor{dy, gate, up})
 }
 
 func (c *checker) Dropout(y, x, rng Tensor, p float32, site uint32, rows int) {
@@ -69,7 +69,7 @@ func (c *checker) Dropout(y, x, rng Tensor, p float32, site uint32, rows int) {
 	c.vec("rng", rng, RandomBlock, I32)
 	c.that(p >= 0 && p < 1, "probability %g is not in [0,1)", p)
 	c.that(rows > 0 && y.Rows()%max(rows, 1) == 0, "%d rows are not whole samples of %d", y.Rows(), rows)
-	c.sole(true, []Tensor{y}, x)
+	c.sole([]Tensor{y}, []Tensor{x}, rng)
 }
 
 func (c *checker) RoPE(y, x, table, pos Tensor, heads int, inverse bool) {
@@ -80,14 +80,14 @@ func (c *checker) RoPE(y, x, table, pos Tensor, heads int, inverse bool) {
 	c.f32("table", table, -1, -1)
 	c.vec("pos", pos, m, I32)
 	c.that(d%2 == 0 && heads >= 0 && heads*d <= y.Cols(), "%d heads of %d do not fit %d columns", heads, d, y.Cols())
-	c.sole(true, []Tensor{y}, x)
+	c.sole([]Tensor{y}, []Tensor{x}, table, pos)
 }
 
 func (c *checker) Softmax(y, x Tensor) {
 	c.begin("Softmax")
 	c.float("y", y, -1, -1)
 	c.float("x", x, y.Rows(), y.Cols())
-	c.sole(true, []Tensor{y}, x)
+	c.sole([]Tensor{y}, []Tensor{x})
 }
 
 func (c *checker) SoftmaxGrad(dx, dy, y Tensor) {
@@ -96,8 +96,7 @@ func (c *checker) SoftmaxGrad(dx, dy, y Tensor) {
 	c.float("dx", dx, m, n)
 	c.float("dy", dy, m, n)
 	c.float("y", y, m, n)
-	c.sole(true, []Tensor{dx}, dy)
-	c.sole(false, []Tensor{dx}, y)
+	c.sole([]Tensor{dx}, []Tensor{dy}, y)
 }
 
 func (c *checker) Linear(y, x, w Tensor, e Epilogue) {
@@ -115,9 +114,10 @@ func (c *checker) Linear(y, x, w Tensor, e Epilogue) {
 	}
 	if !e.Residual.Nil() {
 		c.float("residual", e.Residual, m, n)
-		c.sole(true, []Tensor{y}, e.Residual)
 	}
-	c.sole(false, []Tensor{y, e.Pre}, x, w, e.Bias)
+	c.sole([]Tensor{y}, []Tensor{e.Residual})
+	c.sole([]Tensor{y, e.Pre}, nil, x, w, e.Bias)
+	c.sole([]Tensor{e.Pre}, nil, e.Residual)
 }
 
 func (c *checker) LinearDX(dx, dy, w Tensor, e Epilogue) {
@@ -130,13 +130,11 @@ func (c *checker) LinearDX(dx, dy, w Tensor, e Epilogue) {
 	c.that((e.Act == NoActivation) == e.Pre.Nil() && e.Act <= Tanh, "activation and pre go together")
 	if !e.Pre.Nil() {
 		c.float("pre", e.Pre, m, k)
-		c.sole(true, []Tensor{dx}, e.Pre)
 	}
 	if !e.Residual.Nil() {
 		c.float("residual", e.Residual, m, k)
-		c.sole(true, []Tensor{dx}, e.Residual)
 	}
-	c.sole(false, []Tensor{dx}, dy, w)
+	c.sole([]Tensor{dx}, []Tensor{e.Pre, e.Residual}, dy, w)
 }
 
 func (c *checker) LinearDW(dw, dy, x Tensor, scale float32, accumulate bool) {
@@ -145,14 +143,14 @@ func (c *checker) LinearDW(dw, dy, x Tensor, scale float32, accumulate bool) {
 	c.f32("dw", dw, n, k)
 	c.float("dy", dy, m, n)
 	c.float("x", x, m, k)
-	c.sole(false, []Tensor{dw}, dy, x)
+	c.sole([]Tensor{dw}, nil, dy, x)
 }
 
 func (c *checker) BiasGrad(db, dy Tensor, accumulate bool) {
 	c.begin("BiasGrad")
 	c.vec("db", db, dy.Cols(), F32)
 	c.float("dy", dy, -1, -1)
-	c.sole(false, []Tensor{db}, dy)
+	c.sole([]Tensor{db}, nil, dy)
 }
 
 func (c *checker) Embed(y, table, idx Tensor, accumulate bool) {
@@ -160,7 +158,7 @@ func (c *checker) Embed(y, table, idx Tensor, accumulate bool) {
 	c.float("y", y, -1, -1)
 	c.float("table", table, -1, y.Cols())
 	c.vec("idx", idx, y.Rows(), I32)
-	c.sole(false, []Tensor{y}, table)
+	c.sole([]Tensor{y}, nil, table, idx)
 }
 
 func (c *checker) EmbedGrad(dtable, dy, idx Tensor, accumulate bool) {
@@ -168,11 +166,11 @@ func (c *checker) EmbedGrad(dtable, dy, idx Tensor, accumulate bool) {
 	c.f32("dtable", dtable, -1, dy.Cols())
 	c.float("dy", dy, -1, -1)
 	c.vec("idx", idx, dy.Rows(), I32)
-	c.sole(false, []Tensor{dtable}, dy)
+	c.sole([]Tensor{dtable}, nil, dy, idx)
 }
 
-// norm checks what both normalisations share.
-func (c *checker) norm(y, sum, x, r, w Tensor) (m, n int) {
+// norm checks what both normalisations share; b is absent in one.
+func (c *checker) norm(y, sum, stats, x, r, w, b Tensor) (m, n int) {
 	m, n = y.Rows(), y.Cols()
 	c.float("y", y, m, n)
 	c.float("x", x, m, n)
@@ -181,58 +179,59 @@ func (c *checker) norm(y, sum, x, r, w Tensor) (m, n int) {
 	if !r.Nil() {
 		c.float("r", r, m, n)
 		c.float("sum", sum, m, n)
-		c.sole(true, []Tensor{sum}, x, r)
 	}
-	c.sole(true, []Tensor{y}, x)
-	c.sole(false, []Tensor{y}, sum, w)
+	c.sole([]Tensor{y, sum, stats}, nil, w, b)
+	c.sole([]Tensor{sum}, []Tensor{x, r})
+	c.sole([]Tensor{y}, []Tensor{x}, r)
+	c.sole([]Tensor{stats}, nil, x, r)
 	return m, n
 }
 
 func (c *checker) LayerNorm(y, sum, stats, x, r, w, b Tensor, eps float32) {
 	c.begin("LayerNorm")
-	m, n := c.norm(y, sum, x, r, w)
+	m, n := c.norm(y, sum, stats, x, r, w, b)
 	c.vec("stats", stats, 2*m, F32)
 	c.vec("b", b, n, F32, BF16)
 }
 
-func (c *checker) normGrad(dx, dw, dy, h, w, residual Tensor) (m, n int) {
+func (c *checker) normGrad(dx, dw, db, dy, h, w, stats, residual Tensor) (m, n int) {
 	m, n = dy.Rows(), dy.Cols()
 	c.float("dy", dy, m, n)
 	c.float("h", h, m, n)
 	c.vec("w", w, n, F32, BF16)
 	if !dx.Nil() {
 		c.float("dx", dx, m, n)
-		c.sole(true, []Tensor{dx}, dy, residual)
-		c.sole(false, []Tensor{dx}, h)
 	}
 	if !residual.Nil() {
 		c.float("residual", residual, m, n)
 	}
 	if !dw.Nil() {
 		c.vec("dw", dw, n, F32)
-		c.sole(false, []Tensor{dw}, dy, h, w, residual, dx)
 	}
+	if !db.Nil() {
+		c.vec("db", db, n, F32)
+	}
+	c.sole([]Tensor{dx, dw, db}, nil, h, w, stats)
+	c.sole([]Tensor{dx}, []Tensor{dy, residual})
+	c.sole([]Tensor{dw, db}, nil, dy, residual)
 	return m, n
 }
 
 func (c *checker) LayerNormGrad(dx, dw, db, dy, h, w, stats, residual Tensor, accumulate bool) {
 	c.begin("LayerNormGrad")
-	m, n := c.normGrad(dx, dw, dy, h, w, residual)
+	m, _ := c.normGrad(dx, dw, db, dy, h, w, stats, residual)
 	c.vec("stats", stats, 2*m, F32)
-	if !db.Nil() {
-		c.vec("db", db, n, F32)
-	}
 }
 
 func (c *checker) RMSNorm(y, sum, rstd, x, r, w Tensor, eps float32) {
 	c.begin("RMSNorm")
-	m, _ := c.norm(y, sum, x, r, w)
+	m, _ := c.norm(y, sum, rstd, x, r, w, Tensor{})
 	c.vec("rstd", rstd, m, F32)
 }
 
 func (c *checker) RMSNormGrad(dx, dw, dy, h, w, rstd, residual Tensor, accumulate bool) {
 	c.begin("RMSNormGrad")
-	m, _ := c.normGrad(dx, dw, dy, h, w, residual)
+	m, _ := c.normGrad(dx, dw, Tensor{}, dy, h, w, rstd, residual)
 	c.vec("rstd", rstd, m, F32)
 }
 
@@ -248,7 +247,7 @@ func (c *checker) attn(q, k, v Tensor, a Attn) (qcols, kcols int) {
 }
 
 func (c *checker) sequences(q, k, lse, lo, hi Tensor, a Attn) {
-	c.that(len(q.Shape) == 3 && len(k.Shape) == 3 && q.Shape.Rows() == k.Shape.Rows(),
+	c.that(len(q.Shape) == 3 && len(k.Shape) == 3 && q.Shape[:2].Equal(k.Shape[:2]),
 		"q %v and k %v must be (B,T,columns)", q.Shape, k.Shape)
 	c.vec("lse", lse, q.Rows()*a.Heads, F32)
 	if !lo.Nil() {
@@ -264,7 +263,7 @@ func (c *checker) Attention(o, lse, q, k, v, lo, hi Tensor, a Attn) {
 	qcols, _ := c.attn(q, k, v, a)
 	c.float("o", o, q.Rows(), qcols)
 	c.sequences(q, k, lse, lo, hi, a)
-	c.sole(false, []Tensor{o, lse}, q, k, v)
+	c.sole([]Tensor{o, lse}, nil, q, k, v, lo, hi)
 }
 
 func (c *checker) AttentionGrad(dq, dk, dv, delta, do, o, lse, q, k, v, lo, hi Tensor, a Attn) {
@@ -278,7 +277,7 @@ func (c *checker) AttentionGrad(dq, dk, dv, delta, do, o, lse, q, k, v, lo, hi T
 	c.float("dv", dv, m, kcols)
 	c.vec("delta", delta, m*a.Heads, F32)
 	c.sequences(q, k, lse, lo, hi, a)
-	c.sole(false, []Tensor{dq, dk, dv, delta}, do, o, lse, q, k, v)
+	c.sole([]Tensor{dq, dk, dv, delta}, nil, do, o, lse, q, k, v, lo, hi)
 }
 
 func (c *checker) head(logits, x, w, bias, target Tensor, vocab int) (m int) {
@@ -317,14 +316,13 @@ func (c *checker) headGrad(m int, dx, dw, dbias, dlogp, dlse, x, w Tensor) {
 	if !dbias.Nil() {
 		c.vec("dbias", dbias, w.Rows(), F32)
 	}
-	c.sole(false, []Tensor{dx, dw, dbias}, x, w, dlogp, dlse)
 }
 
 func (c *checker) LinearLogProb(logp, lse, entropy, logits, x, w, bias, target Tensor, vocab int) {
 	c.begin("LinearLogProb")
 	m := c.head(logits, x, w, bias, target, vocab)
 	c.headOut(m, logp, lse, entropy)
-	c.sole(false, []Tensor{logp, lse, entropy, logits}, x, w, bias)
+	c.sole([]Tensor{logp, lse, entropy, logits}, nil, x, w, bias, target)
 }
 
 func (c *checker) LinearLogProbGrad(dx, dw, dbias, logits, dlogp, dlse, x, w, bias, target, lse Tensor, vocab int, accumulate bool) {
@@ -332,6 +330,7 @@ func (c *checker) LinearLogProbGrad(dx, dw, dbias, logits, dlogp, dlse, x, w, bi
 	m := c.head(logits, x, w, bias, target, vocab)
 	c.vec("lse", lse, m, F32)
 	c.headGrad(m, dx, dw, dbias, dlogp, dlse, x, w)
+	c.sole([]Tensor{dx, dw, dbias, logits}, nil, dlogp, dlse, x, w, bias, target, lse)
 }
 
 func (c *checker) LinearLogProbBoth(logp, lse, entropy, dx, dw, dbias, logits, dlogp, dlse, x, w, bias, target Tensor,
@@ -340,6 +339,7 @@ func (c *checker) LinearLogProbBoth(logp, lse, entropy, dx, dw, dbias, logits, d
 	m := c.head(logits, x, w, bias, target, vocab)
 	c.headOut(m, logp, lse, entropy)
 	c.headGrad(m, dx, dw, dbias, dlogp, dlse, x, w)
+	c.sole([]Tensor{logp, lse, entropy, dx, dw, dbias, logits}, nil, dlogp, dlse, x, w, bias, target)
 }
 
 func (c *checker) GradNorm(control, g Tensor, limit float32) {
@@ -347,6 +347,7 @@ func (c *checker) GradNorm(control, g Tensor, limit float32) {
 	c.vec("control", control, ControlSize, F32)
 	c.f32("g", g, -1, -1)
 	c.that(limit >= 0, "limit %g is negative", limit)
+	c.sole([]Tensor{control}, nil, g)
 }
 
 func (c *checker) weights(w, master Tensor) {
@@ -364,7 +365,7 @@ func (c *checker) AdamW(w, master, m, v, g, control Tensor, p AdamW) {
 		c.f32("a moment or gradient", t, w.Rows(), w.Cols())
 	}
 	c.vec("control", control, ControlSize, F32)
-	c.sole(false, []Tensor{w, master, m, v}, g, control)
+	c.sole([]Tensor{w, master, m, v}, nil, g, control)
 }
 
 func (c *checker) Muon(w, master, mom, g, scratch, control Tensor, p Muon) {
@@ -376,7 +377,7 @@ func (c *checker) Muon(w, master, mom, g, scratch, control Tensor, p Muon) {
 	c.that(scratch.Size() >= MuonScratch(w.Rows(), w.Cols()), "scratch has %d elements, want %d", scratch.Size(),
 		MuonScratch(w.Rows(), w.Cols()))
 	c.vec("control", control, ControlSize, F32)
-	c.sole(false, []Tensor{w, master, mom, scratch}, g, control)
+	c.sole([]Tensor{w, master, mom, scratch}, nil, g, control)
 }
 
 func (c *checker) KVAppend(kcache, vcache, k, v, slot Tensor) {
@@ -386,7 +387,7 @@ func (c *checker) KVAppend(kcache, vcache, k, v, slot Tensor) {
 	c.float("k", k, -1, -1)
 	c.float("v", v, k.Rows(), k.Cols())
 	c.vec("slot", slot, k.Rows(), I32)
-	c.sole(false, []Tensor{kcache, vcache}, k, v)
+	c.sole([]Tensor{kcache, vcache}, nil, k, v, slot)
 }
 
 func (c *checker) PagedAttention(o, q, kcache, vcache, table, seq, pos Tensor, page int, a Attn) {
@@ -397,7 +398,7 @@ func (c *checker) PagedAttention(o, q, kcache, vcache, table, seq, pos Tensor, p
 	c.vec("seq", seq, q.Rows(), I32)
 	c.vec("pos", pos, q.Rows(), I32)
 	c.that(page > 0 && kcache.Rows()%max(page, 1) == 0, "%d cache rows are not whole pages of %d", kcache.Rows(), page)
-	c.sole(false, []Tensor{o}, q, kcache, vcache)
+	c.sole([]Tensor{o}, nil, q, kcache, vcache, table, seq, pos)
 }
 
 func (c *checker) Sample(next, logp, logits, params, seen Tensor, vocab int) {
@@ -411,6 +412,7 @@ func (c *checker) Sample(next, logp, logits, params, seen Tensor, vocab int) {
 	if !seen.Nil() {
 		c.arg("seen", seen, b, logits.Cols(), U8)
 	}
+	c.sole([]Tensor{next, logp}, nil, logits, params, seen)
 }
 
 var _ Backend = (*checker)(nil)

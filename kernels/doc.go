@@ -11,6 +11,8 @@
 //   - Backends trust their arguments: [Check] validates a call once, when a plan is compiled.
 //   - A float operand is F32 or BF16, in any mixture; arithmetic and reductions are done in F32 and rounded once, to
 //     nearest even, when stored. Statistics, gradients of parameters, moments and control blocks are F32. Indices are I32.
+//     Where all operands of a matrix product inside an operation are BF16, a value that only that product reads (the
+//     gradient of logits, attention's probabilities) may be rounded to BF16 first, as tensor cores do.
 //   - Outputs do not overlap inputs, except that an element-wise operand may be exactly the output.
 //   - Results are bitwise the same for the same binary, device model, tier and arguments, whatever the number of threads:
 //     reduction orders are fixed and there are no float atomics.
