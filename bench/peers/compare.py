@@ -6,8 +6,6 @@
 A command is anything whose last line of JSON on stdout has `tok_s` (tokens per second) and `peak_rss` (bytes); NAME= before
 it names it. Torch's variants are those of torch_train.py. Every round runs every command once, so that a busy moment of
 the machine hits all alike. The best tok_s of the rounds counts, and the lowest peak_rss.
-
-Vocabulary: bf16 products of PyTorch are very slow when the vocabulary is odd, so its bf16 variants pad it to 50304.
 """
 
 import argparse
@@ -19,14 +17,13 @@ import sys
 from pathlib import Path
 
 TRAIN = Path(__file__).with_name("torch_train.py")
-PADDED = ["--vocab", "50304"]
 TORCH = {
     "torch-f32": [],
     "torch-f32-compiled": ["--compile"],
-    "torch-bf16": ["--dtype", "bf16", *PADDED],
-    "torch-bf16-compiled": ["--dtype", "bf16", "--compile", *PADDED],
-    "torch-f32-medium": ["--matmul", "medium", *PADDED],
-    "torch-f32-medium-compiled": ["--matmul", "medium", "--compile", *PADDED],
+    "torch-bf16": ["--dtype", "bf16"],
+    "torch-bf16-compiled": ["--dtype", "bf16", "--compile"],
+    "torch-f32-medium": ["--matmul", "medium"],
+    "torch-f32-medium-compiled": ["--matmul", "medium", "--compile"],
 }
 FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # would slow numpy's OpenBLAS down
 

@@ -137,11 +137,12 @@ def measure(o):
     for _ in range(o.warmup):
         first = step()
     warm = time.perf_counter() - began
-    seconds = []
+    seconds, processor_seconds = [], []
     for _ in range(o.steps):
-        began = time.perf_counter()
+        began, processor = time.perf_counter(), time.process_time()
         loss = step()
         seconds.append(time.perf_counter() - began)
+        processor_seconds.append(time.process_time() - processor)
 
     best, median, count = min(seconds), statistics.median(seconds), o.batch * o.time
     print(json.dumps({
@@ -149,6 +150,7 @@ def measure(o):
         "compile_mode": o.compile_mode if o.compile else None, "adamw": o.adamw, "threads": torch.get_num_threads(),
         "parameters": sum(p.numel() for p in model.parameters()), "batch": o.batch, "time": o.time, "vocab": o.vocab,
         "steps": o.steps, "step_s_best": round(best, 4), "step_s_median": round(median, 4),
+        "step_processor_s_best": round(min(processor_seconds), 4),
         "tok_s": round(count / best, 1), "tok_s_median": round(count / median, 1),
         "peak_rss": status_bytes("VmHWM"), "rss_after_import": imported,
         "warmup_s": round(warm, 1), "loss_warmup": round(first, 4), "loss_last": round(loss, 4)}))
