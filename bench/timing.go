@@ -26,10 +26,21 @@ func (t timing) result(name string, d kernels.DType, work float64, unit string) 
 	return Result{Name: name, DType: d.String(), Seconds: t.best(), Median: t.median(), Processor: t.processor, Calls: len(t.calls), Rate: work / t.best(), Unit: unit}
 }
 
-const (
-	turn     = 20 * time.Millisecond // of a contestant in a round: short calls are repeated
-	settling = 40 * time.Millisecond // before a turn: OpenBLAS's threads spin for about 25 ms after a product
-)
+// turn is the time of a contestant in a round: short calls are repeated.
+const turn = 20 * time.Millisecond
+
+// settle waits until this process uses no processor: OpenBLAS's threads spin for a while after a product, which would
+// cost the next contestant a core.
+func settle() {
+	const nap, idle, most = 10 * time.Millisecond, time.Millisecond, 100
+	for range most {
+		before := processorTime()
+		time.Sleep(nap)
+		if processorTime()-before < idle {
+			return
+		}
+	}
+}
 
 // race gives every contestant a turn in every round, after one that does not count. Each call is timed by itself.
 func (r *rig) race(ctx context.Context, contestants ...func()) ([]timing, error) {
@@ -40,7 +51,7 @@ func (r *rig) race(ctx context.Context, contestants ...func()) ([]timing, error)
 				return nil, err
 			}
 			if len(contestants) > 1 && !r.small {
-				time.Sleep(settling)
+				settle()
 			}
 			t, began, before := &ts[i], time.Now(), processorTime()
 			for n := 1.0; ; n++ {
