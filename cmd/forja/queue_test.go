@@ -173,6 +173,22 @@ stages:
 	assert.Contains(t, r.err, filepath.Join("stages", "corpus.log"))
 }
 
+func TestSpeedrunLearnsFromOtherText(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	r := forja(t, "speedrun", "--corpus", write(t, "text.jsonl", corpus()), "-o", out, "--json", "--stages.tokenizer.tokenizer.vocab", "300",
+		"--stages.corpus.data.val_fraction", "0.1", "--stages.pretrain.model.layers", "1", "--stages.pretrain.model.channels", "96",
+		"--stages.pretrain.model.context", "32", "--stages.pretrain.train.steps", "60", "--stages.pretrain.batch.rows", "4").done(t)
+	var report speedReport
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), &report))
+	require.NotNil(t, report.Pretrain)
+	assert.Less(t, report.Pretrain.Last.BPB, 0.5*report.Pretrain.First.BPB, "it learns")
+	require.NotNil(t, report.Ngram)
+	assert.Positive(t, report.Ngram.BPB)
+	assert.Nil(t, report.SFT)
+	assert.NotEmpty(t, report.Samples)
+	assert.Len(t, report.Stages, 5)
+}
+
 // corpus is a small set of documents.
 func corpus() string {
 	var b strings.Builder
