@@ -223,7 +223,7 @@ func (j *job) build() (*model.Model, *optim.Optimizer, error) {
 }
 
 // microTokens is the most tokens of a forward pass that make a CPU faster: more only takes memory.
-const microTokens = 4096
+const microTokens = 2048
 
 // A planned job has its graphs compiled: memory is exact and none is allocated.
 type planned struct {

@@ -131,7 +131,8 @@ func readReport(ctx context.Context, a *app, dir string, records []sched.StageRe
 		var text strings.Builder
 		quiet := &app{stdin: strings.NewReader(""), stdout: &text, talk: &talk{w: io.Discard, quiet: true}}
 		root := quiet.root()
-		root.SetArgs([]string{"chat", filepath.Join(dir, "sft"), "--ask", q, "--sample.temperature", "0", "--sample.tokens", "80", "-q"})
+		root.SetArgs([]string{"chat", filepath.Join(dir, "sft"), "--ask", q, "--sample.temperature", "0", "--sample.repetition_penalty", "1.3",
+			"--sample.tokens", "60", "-q"})
 		if err := root.ExecuteContext(ctx); err != nil {
 			return nil, err
 		}

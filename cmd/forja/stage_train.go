@@ -385,6 +385,9 @@ func complete(ctx context.Context, g *gen.Generator, e *encoder, prompt []int32,
 	if id, ok := e.specials()["<|im_end|>"]; ok {
 		ends[id] = true
 	}
+	for _, x := range e.Specials() {
+		s.Exempt = append(s.Exempt, x.ID)
+	}
 	stream := gen.NewStream(tokenizer.NewDecoder(e, true), stop)
 	var text []byte
 	say := func(more string) {

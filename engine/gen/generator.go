@@ -169,6 +169,7 @@ type Sampling struct {
 	TopP        float64 // 0 or 1 keeps all
 	MinP        float64 // relative to the likeliest; 0 keeps all
 	Repetition  float64 // penalty of tokens already in the sequence; 0 or 1 changes nothing
+	Exempt      []int32 // ids that the penalty leaves alone: a model must be free to end every turn
 	Seed        uint64
 }
 
@@ -238,6 +239,7 @@ func (g *Generator) Generate(ctx context.Context, prompt []int32, s Sampling, mo
 	for _, id := range prompt {
 		g.seenHost[id] = 1
 	}
+	g.exempt(s)
 	next, err := g.feed(ctx, prompt[keep:], s)
 	for ; err == nil && most > 0; most-- {
 		if u.Tokens == 0 {
@@ -248,10 +250,19 @@ func (g *Generator) Generate(ctx context.Context, prompt []int32, s Sampling, mo
 			break
 		}
 		g.seenHost[next.ID] = 1
+		g.exempt(s)
 		next, err = g.feed(ctx, []int32{next.ID}, s)
 	}
 	u.Total = time.Since(start)
 	return u, err
+}
+
+func (g *Generator) exempt(s Sampling) {
+	for _, id := range s.Exempt {
+		if id >= 0 && int(id) < len(g.seenHost) {
+			g.seenHost[id] = 0
+		}
+	}
 }
 
 // feed runs tokens through the model and samples what follows the last.

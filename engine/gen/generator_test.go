@@ -3,6 +3,7 @@ package gen
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -72,6 +73,26 @@ func TestSeedDecidesTheText(t *testing.T) {
 	assert.Equal(t, greedy, same)
 	one, _ := take(t, g, prompt, Sampling{Temperature: 1, TopK: 1, Seed: 5}, 16)
 	assert.Equal(t, greedy, one)
+}
+
+func TestRepetitionPenaltySparesExemptIDs(t *testing.T) {
+	g := generator(t, Size{})
+	plain, _ := take(t, g, prompt, Sampling{}, 1)
+	seen := append(append([]int32{}, plain...), prompt...) // the likeliest token after this prompt is in it
+	for n := 0; n < 40; n++ {
+		next, _ := take(t, g, seen, Sampling{}, 1)
+		if slices.Contains(seen, next[0]) {
+			harsh := Sampling{Repetition: 1e6}
+			punished, _ := take(t, g, seen, harsh, 1)
+			assert.NotEqual(t, next, punished)
+			harsh.Exempt = next
+			spared, _ := take(t, g, seen, harsh, 1)
+			assert.Equal(t, next, spared)
+			return
+		}
+		seen = append(seen, next[0])
+	}
+	t.Fatal("no prompt found whose next token is in it")
 }
 
 func TestGenerationEndsAtTheContext(t *testing.T) {
