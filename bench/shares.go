@@ -40,7 +40,7 @@ func shares(wall, processor []graph.Timing) []Share {
 		s.Calls++
 		s.Seconds += t.Best.Seconds()
 		s.Processor += processor[c].Best.Seconds()
-		s.GFLOPS += arithmetic(t) / 1e9 // sums for now
+		s.GFLOPS += arithmetic(t) / 1e9 // a sum, divided by the time below
 		s.GBS += traffic(t) / 1e9
 		total += t.Best.Seconds()
 	}
