@@ -73,16 +73,22 @@ func (a *app) readText(args []string, at int) (string, error) {
 	return string(b), err
 }
 
+// tokenizerAndText opens what most of these verbs work on: a tokenizer and the text of a file or of standard input.
+func (a *app) tokenizerAndText(args []string) (*encoder, string, error) {
+	e, err := openTokenizer(args[0])
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := a.readText(args, 1)
+	return e, text, err
+}
+
 func (a *app) tokenizerEncodeCmd() *cobra.Command {
 	var special bool
 	c := &cobra.Command{Use: "encode TOKENIZER [FILE]", Short: "text to ids (standard input without FILE)", Args: cobra.RangeArgs(1, 2)}
 	c.Flags().BoolVar(&special, "specials", false, "recognise special tokens in the text")
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		e, err := openTokenizer(args[0])
-		if err != nil {
-			return err
-		}
-		text, err := a.readText(args, 1)
+		e, text, err := a.tokenizerAndText(args)
 		if err != nil {
 			return err
 		}
@@ -111,11 +117,7 @@ func (a *app) tokenizerEncodeCmd() *cobra.Command {
 func (a *app) tokenizerDecodeCmd() *cobra.Command {
 	return &cobra.Command{Use: "decode TOKENIZER [FILE]", Short: "ids, separated by white space, to text", Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			e, err := openTokenizer(args[0])
-			if err != nil {
-				return err
-			}
-			text, err := a.readText(args, 1)
+			e, text, err := a.tokenizerAndText(args)
 			if err != nil {
 				return err
 			}
@@ -137,11 +139,7 @@ func (a *app) tokenizerDecodeCmd() *cobra.Command {
 
 func (a *app) tokenizerCountCmd() *cobra.Command {
 	return &cobra.Command{Use: "count TOKENIZER [FILE]", Short: "count tokens", Args: cobra.RangeArgs(1, 2), RunE: func(_ *cobra.Command, args []string) error {
-		e, err := openTokenizer(args[0])
-		if err != nil {
-			return err
-		}
-		text, err := a.readText(args, 1)
+		e, text, err := a.tokenizerAndText(args)
 		if err != nil {
 			return err
 		}

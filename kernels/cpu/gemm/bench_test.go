@@ -39,6 +39,17 @@ func BenchmarkTraining(b *testing.B) {
 	}
 }
 
+// BenchmarkKernels multiplies bfloat16 by every kernel that this processor can run, whichever is chosen: it shows whether
+// VDPBF16PS is worth its while here.
+func BenchmarkKernels(b *testing.B) {
+	for _, v := range variants() {
+		b.Run(v.name, func(b *testing.B) {
+			defer v.set()()
+			measure(b, 1, trial{l: NT, m: 1024, n: 3072, k: 768, a: BF16, b: BF16, c: BF16})
+		})
+	}
+}
+
 // BenchmarkDecoding multiplies one row and four with the vocabulary, which does not fit the caches: its figure of merit
 // is the speed at which B is read.
 func BenchmarkDecoding(b *testing.B) {
