@@ -14,6 +14,12 @@ type Device struct {
 	MaxJobs int    // at the same time; 0 is as many as fit
 }
 
+// A Reading is what a device says of itself at a moment.
+type Reading struct {
+	Free    int64  // bytes that nobody uses, jobs of the queue and others alike; negative if it does not say
+	Refused string // why no job may start on it; empty if one may
+}
+
 // serves reports whether a job that asks for want may run here.
 func (d Device) serves(want string) bool {
 	kind, _, _ := strings.Cut(d.Name, ":")
@@ -27,13 +33,15 @@ type room struct {
 	slots    int   // jobs that may be added
 	leaving  int64 // bytes of jobs that were told to stop
 	leavers  int
-	reserved bool // for a job that comes first
+	reserved bool // for a job that comes first, or refused
 }
 
-func ledger(devices []Device, running []*Job) []*room {
+func ledger(devices []Device, readings map[string]Reading, running []*Job) []*room {
 	var rooms []*room
 	for _, d := range devices {
 		r := &room{Device: d, free: d.Bytes, slots: d.MaxJobs}
+		now, known := readings[d.Name]
+		r.reserved = now.Refused != ""
 		if d.MaxJobs == 0 {
 			r.slots = 1 << 30
 		}
@@ -47,6 +55,9 @@ func ledger(devices []Device, running []*Job) []*room {
 				r.leaving += j.bytes()
 				r.leavers++
 			}
+		}
+		if known && now.Free >= 0 { // others use it too; a job that has just started has not taken its bytes yet
+			r.free = min(r.free, now.Free)
 		}
 		rooms = append(rooms, r)
 	}
@@ -68,8 +79,8 @@ type placement struct {
 
 // decide chooses which waiting jobs to start now and which running ones to stop for them. It changes nothing. Waiting
 // jobs that are not planned yet, or whose back-off is not over, take no part.
-func decide(now time.Time, waiting, running []*Job, devices []Device, perHour float64) (start []placement, preempt []*Job) {
-	rooms := ledger(devices, running)
+func decide(now time.Time, waiting, running []*Job, devices []Device, readings map[string]Reading, perHour float64) (start []placement, preempt []*Job) {
+	rooms := ledger(devices, readings, running)
 	queue := slices.Clone(waiting)
 	queue = slices.DeleteFunc(queue, func(j *Job) bool { return j.Demand == nil || j.NotBefore.After(now) })
 	slices.SortFunc(queue, func(a, b *Job) int { return before(a, b, now, perHour) })

@@ -33,6 +33,31 @@ func show(start []placement, preempt []*Job) string {
 	return out
 }
 
+func TestReadingsDecideWhereJobsMayStart(t *testing.T) {
+	two := []Device{{Name: "cuda:0", Bytes: 80}, {Name: "cuda:1", Bytes: 40}}
+	a := []*Job{waiting("a", 10, "cuda", 30, 0)}
+	for _, c := range []struct {
+		name     string
+		waiting  []*Job
+		running  []*Job
+		readings map[string]Reading
+		want     string
+	}{
+		{"both are well", a, nil, map[string]Reading{"cuda:0": {Free: 80}, "cuda:1": {Free: 40}}, "start a on cuda:1; "},
+		{"one is sick", a, nil, map[string]Reading{"cuda:1": {Free: 40, Refused: "ECC errors"}}, "start a on cuda:0; "},
+		{"both are sick", a, nil, map[string]Reading{"cuda:0": {Free: 80, Refused: "lost"}, "cuda:1": {Free: 40, Refused: "lost"}}, ""},
+		{"somebody else uses one", a, nil, map[string]Reading{"cuda:1": {Free: 29}}, "start a on cuda:0; "},
+		{"one does not say", a, nil, map[string]Reading{"cuda:1": {Free: -1}}, "start a on cuda:1; "},
+		{"a job that has not taken its bytes yet", a, []*Job{runningOn("r", 10, "cuda:1", 20)}, map[string]Reading{"cuda:1": {Free: 40}}, "start a on cuda:0; "},
+		{"nobody is stopped for a place on a sick device", []*Job{waiting("a", 90, "cuda:1", 30, 0)}, []*Job{runningOn("r", 10, "cuda:1", 30)},
+			map[string]Reading{"cuda:1": {Free: 10, Refused: "lost"}}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Equal(t, c.want, show(decide(noon, c.waiting, c.running, two, c.readings, 1)))
+		})
+	}
+}
+
 func TestDecisions(t *testing.T) {
 	one := []Device{{Name: "cuda:0", Bytes: 80}}
 	two := []Device{{Name: "cuda:0", Bytes: 80}, {Name: "cuda:1", Bytes: 40}}
@@ -77,7 +102,7 @@ func TestDecisions(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			assert.Equal(t, c.want, show(decide(noon, c.waiting, c.running, c.devices, 1)))
+			assert.Equal(t, c.want, show(decide(noon, c.waiting, c.running, c.devices, nil, 1)))
 		})
 	}
 }
@@ -95,7 +120,7 @@ func drawState(t *rapid.T, devices int) (wait, run []*Job, devs []Device) {
 		if rapid.IntRange(0, 4).Draw(t, "stopping") == 0 {
 			j.Stop = StopPreempt
 		}
-		if room := ledger([]Device{d}, append(run, j))[0]; room.free >= 0 && room.slots >= 0 {
+		if room := ledger([]Device{d}, nil, append(run, j))[0]; room.free >= 0 && room.slots >= 0 {
 			run = append(run, j)
 		}
 	}
@@ -109,7 +134,7 @@ func drawState(t *rapid.T, devices int) (wait, run []*Job, devs []Device) {
 func TestDecisionsKeepTheLedgerAndTheOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		wait, run, devs := drawState(t, rapid.IntRange(1, 3).Draw(t, "devices"))
-		start, preempt := decide(noon, wait, run, devs, 1)
+		start, preempt := decide(noon, wait, run, devs, nil, 1)
 		after := slices.Clone(run)
 		for _, p := range start {
 			j := *p.job
@@ -118,7 +143,7 @@ func TestDecisionsKeepTheLedgerAndTheOrder(t *testing.T) {
 			i := slices.IndexFunc(devs, func(d Device) bool { return d.Name == p.device })
 			assert.True(t, devs[i].serves(p.job.Demand.Device))
 		}
-		for _, r := range ledger(devs, after) {
+		for _, r := range ledger(devs, nil, after) {
 			assert.GreaterOrEqual(t, r.free, int64(0), "memory")
 			assert.GreaterOrEqual(t, r.slots, 0, "slots")
 		}
@@ -136,7 +161,7 @@ func TestDecisionsKeepTheLedgerAndTheOrder(t *testing.T) {
 func TestNobodyIsOvertakenOnOneDevice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		wait, run, devs := drawState(t, 1)
-		start, _ := decide(noon, wait, run, devs, 1)
+		start, _ := decide(noon, wait, run, devs, nil, 1)
 		for _, p := range start {
 			for _, j := range wait {
 				left := !slices.ContainsFunc(start, func(q placement) bool { return q.job == j })
@@ -155,7 +180,7 @@ func TestPreemptionDoesNotSwing(t *testing.T) {
 		wait, run, devs := drawState(t, 1)
 		now := noon
 		for round := 0; round < 30; round++ {
-			start, preempt := decide(now, wait, run, devs, 1)
+			start, preempt := decide(now, wait, run, devs, nil, 1)
 			if len(start) == 0 && len(preempt) == 0 && !slices.ContainsFunc(run, func(j *Job) bool { return j.Stop != "" }) {
 				return // at rest
 			}

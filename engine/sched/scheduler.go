@@ -17,6 +17,9 @@ type Config struct {
 	Launcher Launcher
 	Devices  []Device
 
+	// Survey reads devices before jobs are placed, by name; a device that is missing is trusted. It may be nil.
+	Survey func() map[string]Reading
+
 	// Command builds a job's command line. An error ends the job as failed.
 	Command func(Job) (Command, error)
 	// Plan asks what a job needs, before it may start. It runs beside the scheduler, one job at a time. An error that has a
@@ -60,6 +63,7 @@ type Scheduler struct {
 	kick     chan struct{}
 	done     chan struct{} // closed when Run returns
 	seen     map[string]bool
+	refused  map[string]string // why, by device
 }
 
 type childExit struct {
@@ -95,7 +99,7 @@ func New(cfg Config) (*Scheduler, error) {
 	}
 	return &Scheduler{cfg: cfg, queue: q, jobs: map[string]*Job{}, procs: map[string]Process{},
 		exits: make(chan childExit), plans: make(chan planResult), kick: make(chan struct{}, 1),
-		done: make(chan struct{}), seen: map[string]bool{}}, nil
+		done: make(chan struct{}), seen: map[string]bool{}, refused: map[string]string{}}, nil
 }
 
 func orDefault[T comparable](v *T, d T) {
@@ -298,7 +302,7 @@ func (s *Scheduler) stop(j *Job, why StopReason, now time.Time) error {
 
 // place starts what can start and stops what must make room.
 func (s *Scheduler) place(now time.Time) error {
-	start, preempt := decide(now, s.in(Pending), s.in(Running), s.cfg.Devices, s.cfg.Aging)
+	start, preempt := decide(now, s.in(Pending), s.in(Running), s.cfg.Devices, s.survey(), s.cfg.Aging)
 	for _, victim := range preempt {
 		if err := s.stop(victim, StopPreempt, now); err != nil {
 			return err
@@ -310,6 +314,22 @@ func (s *Scheduler) place(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// survey reads the devices if a job waits for one, and tells of those that begin or cease to be refused.
+func (s *Scheduler) survey() map[string]Reading {
+	if s.cfg.Survey == nil || len(s.in(Pending)) == 0 {
+		return nil
+	}
+	readings := s.cfg.Survey()
+	for _, d := range s.cfg.Devices {
+		why := readings[d.Name].Refused
+		if was := s.refused[d.Name]; why != was && why != "" {
+			s.problem(fmt.Errorf("no job is started on %s: %s", d.Name, why))
+		}
+		s.refused[d.Name] = why
+	}
+	return readings
 }
 
 // start begins an attempt. The job is in running/ before its child exists, so that a successor looks for the child; and
