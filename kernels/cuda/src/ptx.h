@@ -32,8 +32,8 @@ struct uint3;
 #define UNROLL _Pragma("unroll")
 #define ROLL _Pragma("unroll 1")
 #define PTX asm volatile
-// CLUSTER(n), before KERNEL, makes n consecutive blocks a cluster.
-#define CLUSTER(n) __attribute__((annotate("cluster " #n)))
+// CLUSTER(n), before KERNEL, makes n consecutive blocks a cluster (the generator writes it into the PTX).
+#define CLUSTER(n) __attribute__((cluster_dims(n, 1, 1)))
 
 typedef unsigned char uint8;
 typedef unsigned short uint16;
