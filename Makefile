@@ -6,7 +6,7 @@ TESTFLAGS ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test test-all race speedrun bench lint generate clean
+.PHONY: help build test test-all race speedrun bench lint generate ptx sass clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -40,6 +40,12 @@ lint: ## gofmt, vet, staticcheck
 generate: ## write generated assembly and references again
 	$(GO) generate ./kernels/cpu/...
 	$(GO) test ./cmd/forja -run 'Frozen|Reference' -update
+
+ptx: ## compile the CUDA kernels again (needs clang-22, Debian: apt-get install clang-22; no NVIDIA software)
+	$(GO) run ./kernels/cuda/gen
+
+sass: ptx ## compare what ptxas makes of them with the committed table (CUDA_TOOLS=folder of ptxas and nvdisasm)
+	$(GO) run ./kernels/cuda/gen sass
 
 clean: ## remove what build made
 	rm -f forja

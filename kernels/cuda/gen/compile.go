@@ -122,7 +122,7 @@ func clustered(text string, k ptx.Kernel) (string, error) {
 		return "", fmt.Errorf("kernel %s has no number of threads", k.Entry)
 	}
 	at += entry
-	return text[:at] + ".explicitcluster\n.reqnctapercluster " + strconv.Itoa(k.Cluster) + ", 1, 1\n" + text[at:], nil
+	return text[:at] + ".reqnctapercluster " + strconv.Itoa(k.Cluster) + ", 1, 1\n" + text[at:], nil
 }
 
 var headerField = regexp.MustCompile(`(?m)^// (compiler|source): (.*)$`)
