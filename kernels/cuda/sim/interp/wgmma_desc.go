@@ -1,0 +1,153 @@
+package interp
+
+import "fmt"
+
+// swizzle is how 16-byte chunks are permuted within a pattern of shared memory: chunk bits of the address are xored with
+// the row bits three above them. Its value is the number of bits, so that one formula serves all modes: Swizzle<b,4,3>.
+type swizzle uint8
+
+const (
+	swizzleNone swizzle = iota
+	swizzle32
+	swizzle64
+	swizzle128
+)
+
+func (s swizzle) String() string {
+	return [...]string{"no swizzle", "32-byte swizzle", "64-byte swizzle", "128-byte swizzle"}[s]
+}
+
+// width is the number of bytes of one row of the pattern.
+func (s swizzle) width() int { return 16 << s }
+
+// pattern is the number of bytes after which the permutation repeats.
+func (s swizzle) pattern() int { return 128 << s }
+
+// apply is where the byte at address a of the plain layout lies.
+func (s swizzle) apply(a uint32) uint32 { return a ^ a>>7&(1<<s-1)<<4 }
+
+// matrixDesc is a decoded matrix descriptor of wgmma (PTX ISA, "Matrix descriptor format").
+type matrixDesc struct {
+	start   uint32 // bytes from the beginning of shared memory
+	leading uint32 // bytes
+	stride  uint32 // bytes
+	swizzle swizzle
+	majorMN bool // the matrix is contiguous along M or N, not along K
+}
+
+// decodeMatrix reads a descriptor and refuses what the manual leaves undefined: reserved bits, and a start that is not
+// where a pattern starts while the base offset says so.
+func decodeMatrix(d uint64, majorMN bool) (matrixDesc, error) {
+	m := matrixDesc{
+		start: uint32(d&0x3fff) << 4, leading: uint32(d>>16&0x3fff) << 4, stride: uint32(d>>32&0x3fff) << 4,
+		swizzle: [4]swizzle{swizzleNone, swizzle128, swizzle64, swizzle32}[d>>62], majorMN: majorMN,
+	}
+	const reserved = 3<<14 | 3<<30 | 7<<46 | 0x3ff<<52
+	if d&reserved != 0 {
+		return m, fmt.Errorf("matrix descriptor %#016x: reserved bits %#x are set: mask the address with 0x3ffff before it is shifted", d, d&reserved)
+	}
+	if base := d >> 49 & 7; base != 0 {
+		return m, fmt.Errorf("matrix descriptor %#016x: base offset %d: only matrices whose pattern starts at a multiple of its size are supported", d, base)
+	}
+	if at := m.start & uint32(m.swizzle.pattern()-1) &^ 127; m.swizzle != swizzleNone && at != 0 {
+		return m, fmt.Errorf("matrix descriptor %#016x: the matrix at %#x starts %d bytes into a pattern of the %v, which wants a multiple of %d (or a base offset)",
+			d, m.start, at, m.swizzle, m.swizzle.pattern())
+	}
+	return m, nil
+}
+
+// chunk is the address of 16 bytes of the matrix. Of a K-major matrix they are row mn, 8 values of k from 8·k8; of an
+// MN-major one they are 8 rows from 8·mn, at k = k8. The layouts are the canonical ones of "Strides" in the manual, for
+// 16-bit elements (T = 8):
+//
+//	K-major   none    ((8,m),(8,2)):((8, SBO),(1,LBO))    MN-major   none    ((8,1,m),(8,k)):((1,8,SBO),( 8,LBO))
+//	K-major   32 B    ((8,m),(8,2)):((16,SBO),(1,  8))    MN-major   32 B    ((8,2,m),(8,k)):((1,8,LBO),(16,SBO))
+//	K-major   64 B    ((8,m),(8,2)):((32,SBO),(1,  8))    MN-major   64 B    ((8,4,m),(8,k)):((1,8,LBO),(32,SBO))
+//	K-major   128 B   ((8,m),(8,2)):((64,SBO),(1,  8))    MN-major   128 B   ((8,8,m),(8,k)):((1,8,LBO),(64,SBO))
+func (m *matrixDesc) chunk(mn, k int) uint32 {
+	w := uint32(m.swizzle.width())
+	r, c := uint32(mn), uint32(k)
+	var at uint32
+	switch {
+	case !m.majorMN && m.swizzle == swizzleNone:
+		at = r&7*16 + r>>3*m.stride + c*m.leading
+	case !m.majorMN:
+		at = r&7*w + r>>3*m.stride + c*16
+	case m.swizzle == swizzleNone:
+		at = r*m.stride + c&7*16 + c>>3*m.leading
+	default:
+		n := w / 16 // chunks of a row of the pattern
+		at = r%n*16 + r/n*m.leading + c&7*w + c>>3*m.stride
+	}
+	return m.swizzle.apply(m.start + at)
+}
+
+// chunks is the number of 16-byte chunks of rows by 16 elements: the ranges of chunk's arguments.
+func (m *matrixDesc) chunks(rows int) (mn, k int) {
+	if m.majorMN {
+		return rows / 8, 16
+	}
+	return rows, 2
+}
+
+// fragmentsB decodes columns columns of the right operand, one fragment per 8.
+func (m *matrixDesc) fragmentsB(mem []byte, e element, columns int, negate bool, dst []fragB) error {
+	return m.each(mem, columns, func(mn, k int, b []byte) {
+		x := e.widen8(b)
+		if negate {
+			for i := range x {
+				x[i] = -x[i]
+			}
+		}
+		if m.majorMN { // 8 columns of one k
+			f := &dst[mn][k>>3][k&7>>1][k&1]
+			for i, v := range x {
+				f[i&1][i>>1] = v
+			}
+			return
+		}
+		f := &dst[mn>>3][k] // 8 k of one column
+		for i, v := range x {
+			f[i>>1][i&1][mn&1][mn&7>>1] = v
+		}
+	})
+}
+
+// fragmentsA decodes the 64 rows of the left operand, one fragment per warp.
+func (m *matrixDesc) fragmentsA(mem []byte, e element, negate bool, dst *[4]fragA) error {
+	return m.each(mem, 64, func(mn, k int, b []byte) {
+		x := e.widen8(b)
+		if negate {
+			for i := range x {
+				x[i] = -x[i]
+			}
+		}
+		if m.majorMN { // 8 rows of one k
+			f := &dst[mn>>1][mn&1+k>>3<<1][k&1]
+			for i, v := range x {
+				f[i<<2|k&7>>1] = v
+			}
+			return
+		}
+		f := &dst[mn>>4][mn>>3&1+k<<1] // 8 k of one row
+		for i, v := range x {
+			f[i&1][mn&7<<2|i>>1] = v
+		}
+	})
+}
+
+// each calls f with every chunk of the matrix.
+func (m *matrixDesc) each(mem []byte, rows int, f func(mn, k int, b []byte)) error {
+	nmn, nk := m.chunks(rows)
+	for mn := range nmn {
+		for k := range nk {
+			at := int(m.chunk(mn, k))
+			if at+16 > len(mem) {
+				return fmt.Errorf("the matrix at %#x (leading %d, stride %d bytes, %v) reaches %#x: beyond the %#x bytes of shared memory",
+					m.start, m.leading, m.stride, m.swizzle, at, len(mem))
+			}
+			f(mn, k, mem[at:at+16:at+16])
+		}
+	}
+	return nil
+}
