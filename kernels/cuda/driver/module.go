@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"bytes"
 	"errors"
 	"runtime"
 	"strings"
@@ -15,12 +14,12 @@ type Module struct {
 }
 
 // Load compiles PTX for the device, or takes the result from the driver's cache on disk. An error holds the compiler's log.
-func (c *Context) Load(ptx []byte) (*Module, error) {
+func (c *Context) Load(ptx string) (*Module, error) {
 	const (
 		errorLogBuffer, errorLogSize = 5, 6
 		logBytes                     = 8 << 10
 	)
-	image := append(bytes.TrimRight(ptx, "\x00"), 0)
+	image := append([]byte(ptx), 0)
 	log := make([]byte, logBytes)
 	// Both are read through pointers that the call's arguments do not show.
 	var pins runtime.Pinner

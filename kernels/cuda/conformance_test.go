@@ -1,0 +1,57 @@
+package cuda_test
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"forja/kernels"
+	"forja/kernels/cuda"
+	"forja/kernels/cuda/driver"
+	"forja/kernels/kerneltest"
+)
+
+// open opens a device for the calling test.
+func open(o cuda.Options) func() (kernels.Backend, error) {
+	return func() (kernels.Backend, error) { return cuda.Open(o) }
+}
+
+// conforms holds a device to the small cases of the suite, and to all of them if FORJA_LONG=1.
+func conforms(t *testing.T, o cuda.Options) {
+	if os.Getenv("FORJA_LONG") == "1" {
+		kerneltest.Run(t, open(o))
+	} else {
+		kerneltest.RunSmall(t, open(o))
+	}
+}
+
+// Every operation runs on a simulated A100 with the kernels for sm_80, every access checked.
+func TestSimulated80(t *testing.T) {
+	conforms(t, cuda.Options{Simulate: true, Capability: 80, Check: true})
+}
+
+// Every operation runs on a simulated H100 with the kernels for sm_90a, every access checked.
+func TestSimulated90(t *testing.T) {
+	conforms(t, cuda.Options{Simulate: true, Capability: 90, Check: true})
+}
+
+// Where there is a card, it passes the whole suite with each set of kernels that it takes. FORJA_CUDA=1 demands a card.
+func TestCard(t *testing.T) {
+	for _, target := range []string{"sm_80", "sm_90a"} {
+		t.Run(target, func(t *testing.T) {
+			o := cuda.Options{Target: target}
+			b, err := cuda.Open(o)
+			if err != nil {
+				absent := errors.Is(err, driver.ErrNoDriver) || errors.Is(err, driver.NoDevice) || errors.Is(err, driver.StubLibrary)
+				if os.Getenv("FORJA_CUDA") == "1" && (absent || target == "sm_80") {
+					t.Fatal(err)
+				}
+				t.Skip(err)
+			}
+			require.NoError(t, b.Close())
+			kerneltest.Run(t, open(o))
+		})
+	}
+}
