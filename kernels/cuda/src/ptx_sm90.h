@@ -126,7 +126,7 @@ UNROLL
 // a 1024-byte aligned tile is at r*128 + (c ^ r%8)*16. K-major (rows are m or n, 64 k each): leading is unused, stride is
 // 1024, the bytes between groups of 8 rows; a step of 16 along k adds 32 bytes. MN-major (rows are k, 64 m or n each; the
 // transpose flag of wgmma is 1): leading is the bytes between blocks of 64 m or n, stride 1024 those between groups of 8 k;
-// a step of 16 along k adds 2048 bytes. See step.
+// a step of 16 along k adds 2048 bytes: see wg_step.
 DEV uint64 wg_desc(uint32 p, uint32 leading = 16, uint32 stride = 1024) {
   return (uint64)((p & 0x3ffff) >> 4) | (uint64)(leading >> 4) << 16 | (uint64)(stride >> 4) << 32 | 1ull << 62; }
 DEV uint64 wg_step(uint64 desc, uint32 bytes) { return desc + (bytes >> 4); }
