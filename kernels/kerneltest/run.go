@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -89,28 +90,42 @@ func Run(t *testing.T, open func() (kernels.Backend, error)) {
 func RunSmall(t *testing.T, open func() (kernels.Backend, error)) { run(t, open, small) }
 
 func run(t *testing.T, open func() (kernels.Backend, error), most scope) {
-	b, err := open()
+	d, err := kernels.OpenDevice(open)
 	if err != nil {
 		t.Fatal(err)
 	}
 	byOperation(scenarios(), most, func(op string, l list) {
 		t.Run(op, func(t *testing.T) {
 			for _, s := range l {
-				b := b
+				var err error
 				if s.closes {
-					if b, err = open(); err != nil {
-						t.Fatal(err)
-					}
+					err = alone(open, s.run)
+				} else {
+					err = d.Do(t.Context(), s.run)
 				}
-				if err := s.run(b); err != nil {
+				if err != nil {
 					t.Errorf("%s: %v", s.name, err)
 				}
 			}
 		})
 	})
-	if err := b.Close(); err != nil {
+	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// alone calls f with a backend of its own, on a thread of its own.
+func alone(open func() (kernels.Backend, error), f func(kernels.Backend) error) error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		b, err := open()
+		if err == nil {
+			err = f(b)
+		}
+		result <- err
+	}()
+	return <-result
 }
 
 // byOperation calls f for each operation with its scenarios.
@@ -131,24 +146,25 @@ func byOperation(l list, most scope, f func(op string, l list)) {
 // Deterministic checks that operations give the same bytes twice in a row, and on a backend with another number of
 // threads. Backends that have no threads may ignore the argument of open.
 func Deterministic(t *testing.T, open func(threads int) (kernels.Backend, error)) {
-	var backends []kernels.Backend
+	var devices []*kernels.Device
 	for _, threads := range []int{1, 2, 3, 5} {
-		b, err := open(threads)
+		d, err := kernels.OpenDevice(func() (kernels.Backend, error) { return open(threads) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		backends = append(backends, b)
+		devices = append(devices, d)
 		defer func() {
-			if err := b.Close(); err != nil {
+			if err := d.Close(); err != nil {
 				t.Error(err)
 			}
 		}()
 	}
+	devices = slices.Insert(devices, 0, devices[0]) // twice in a row
 	byOperation(scenarios(), normal, func(op string, l list) {
 		t.Run(op, func(t *testing.T) {
 			for _, s := range l {
 				if s.check == nil {
-					if err := s.repeat(backends); err != nil {
+					if err := s.repeat(t, devices); err != nil {
 						t.Errorf("%s: %v", s.name, err)
 					}
 				}
@@ -157,19 +173,26 @@ func Deterministic(t *testing.T, open func(threads int) (kernels.Backend, error)
 	})
 }
 
-// repeat runs a trial twice on the first backend and once on each other.
-func (s scenario) repeat(backends []kernels.Backend) error {
+// repeat runs a trial on every device.
+func (s scenario) repeat(t *testing.T, devices []*kernels.Device) error {
 	tr := s.trial()
-	if err := tr.run(backends[0]); err != nil {
-		return err
-	}
-	first := tr.result()
-	for _, b := range backends {
-		if err := tr.run(b); err != nil {
+	var first []byte
+	for i, d := range devices {
+		err := d.Do(t.Context(), func(b kernels.Backend) error {
+			if err := tr.run(b); err != nil {
+				return err
+			}
+			again := tr.result()
+			if i == 0 {
+				first = again
+			}
+			if !bytes.Equal(first, again) {
+				return fmt.Errorf("with %d threads byte %d of all results differs", b.Info().Threads, firstDifference(first, again))
+			}
+			return nil
+		})
+		if err != nil {
 			return err
-		}
-		if again := tr.result(); !bytes.Equal(first, again) {
-			return fmt.Errorf("with %d threads byte %d of all results differs", b.Info().Threads, firstDifference(first, again))
 		}
 	}
 	return nil
