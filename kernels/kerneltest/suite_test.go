@@ -155,13 +155,22 @@ func (b *drifting) Fill(dst kernels.Tensor, v float32) {
 }
 
 func TestDeterminismSeesResultsThatChange(t *testing.T) {
-	one, err := cpu.Open(cpu.Options{Threads: 1})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, one.Close()) }()
+	device := func(wrap func(kernels.Backend) kernels.Backend) *kernels.Device {
+		d, err := kernels.OpenDevice(func() (kernels.Backend, error) {
+			b, err := cpu.Open(cpu.Options{Threads: 1})
+			return wrap(b), err
+		})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, d.Close()) })
+		return d
+	}
+	steady := device(func(b kernels.Backend) kernels.Backend { return b })
+	drifts := device(func(b kernels.Backend) kernels.Backend { return &drifting{Backend: b} })
 	for _, s := range scenarios() {
 		if s.op == "Fill" && s.scope == small {
-			require.NoError(t, s.repeat([]kernels.Backend{one, one}))
-			require.ErrorContains(t, s.repeat([]kernels.Backend{&drifting{Backend: one}, one}), "differs")
+			require.NoError(t, s.repeat(t, []*kernels.Device{steady, steady}))
+			require.ErrorContains(t, s.repeat(t, []*kernels.Device{steady, drifts}), "differs")
+			require.ErrorContains(t, s.repeat(t, []*kernels.Device{drifts, drifts}), "differs")
 		}
 	}
 }
