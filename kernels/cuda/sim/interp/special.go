@@ -1,0 +1,80 @@
+package interp
+
+import "strings"
+
+// specialValues gives the special registers that stay the same while a warp runs a block.
+var specialValues = map[string]func(w *warp, lane int) uint64{
+	"%laneid":              func(w *warp, l int) uint64 { return uint64(l) },
+	"%warpid":              func(w *warp, l int) uint64 { return uint64(w.id) },
+	"%nwarpid":             func(w *warp, l int) uint64 { return uint64(len(w.b.warps)) },
+	"%smid":                func(w *warp, l int) uint64 { return uint64(w.b.id % 132) },
+	"%nsmid":               func(w *warp, l int) uint64 { return 132 },
+	"%gridid":              func(w *warp, l int) uint64 { return 1 },
+	"%lanemask_eq":         func(w *warp, l int) uint64 { return 1 << l },
+	"%lanemask_lt":         func(w *warp, l int) uint64 { return 1<<l - 1 },
+	"%lanemask_le":         func(w *warp, l int) uint64 { return 2<<l - 1 },
+	"%lanemask_gt":         func(w *warp, l int) uint64 { return uint64(uint32(^(2<<l - 1))) },
+	"%lanemask_ge":         func(w *warp, l int) uint64 { return uint64(uint32(^(1<<l - 1))) },
+	"%dynamic_smem_size":   func(w *warp, l int) uint64 { return uint64(w.run.dynamic) },
+	"%total_smem_size":     func(w *warp, l int) uint64 { return uint64(len(w.b.shared)) },
+	"%cluster_ctarank":     func(w *warp, l int) uint64 { return uint64(w.b.rank) },
+	"%cluster_nctarank":    func(w *warp, l int) uint64 { return uint64(len(w.u.blocks)) },
+	"%is_explicit_cluster": func(w *warp, l int) uint64 { return b2u(w.run.k.Cluster[0] != 0) },
+}
+
+// vectors are the special registers with the components x, y and z.
+var vectors = map[string]func(w *warp, lane, i int) uint64{
+	"%tid": func(w *warp, l, i int) uint64 {
+		t, d := uint32(w.thread(l)), w.run.dim
+		return uint64([3]uint32{t % d[0], t / d[0] % d[1], t / d[0] / d[1]}[i])
+	},
+	"%ntid":           func(w *warp, l, i int) uint64 { return uint64(w.run.dim[i]) },
+	"%ctaid":          func(w *warp, l, i int) uint64 { return uint64(w.b.ctaid[i]) },
+	"%nctaid":         func(w *warp, l, i int) uint64 { return uint64(w.run.grid[i]) },
+	"%clusterid":      func(w *warp, l, i int) uint64 { return uint64(w.b.ctaid[i] / w.run.cluster[i]) },
+	"%nclusterid":     func(w *warp, l, i int) uint64 { return uint64(w.run.grid[i] / w.run.cluster[i]) },
+	"%cluster_ctaid":  func(w *warp, l, i int) uint64 { return uint64(w.b.ctaid[i] % w.run.cluster[i]) },
+	"%cluster_nctaid": func(w *warp, l, i int) uint64 { return uint64(w.run.cluster[i]) },
+}
+
+// isSpecial tells whether name is a special register of this file.
+func isSpecial(name string) bool {
+	if specialValues[name] != nil {
+		return true
+	}
+	base, axis, ok := strings.Cut(name, ".")
+	return ok && vectors[base] != nil && (axis == "x" || axis == "y" || axis == "z")
+}
+
+// constants fills the slots whose value no block changes.
+func (w *warp) constants() {
+	set := func(c constant) {
+		for l := range w.r[c.slot] {
+			w.r[c.slot][l] = c.value
+		}
+	}
+	for _, c := range w.run.k.consts {
+		set(c)
+	}
+	for _, c := range w.run.global {
+		set(c)
+	}
+}
+
+// specials fills the slots of special registers for a block.
+func (w *warp) specials() {
+	for slot, name := range w.run.k.special {
+		r := w.reg(slot)
+		if f := specialValues[name]; f != nil {
+			for l := range r {
+				r[l] = f(w, l)
+			}
+			continue
+		}
+		base, axis, _ := strings.Cut(name, ".")
+		f, i := vectors[base], int(axis[0]-'x')
+		for l := range r {
+			r[l] = f(w, l, i)
+		}
+	}
+}
