@@ -32,3 +32,7 @@ DEV void ldmatrix2_trans(uint32 (&r)[2], uint32 p) {
 DEV void mma_bf16(float (&d)[4], const uint32 (&a)[4], uint32 b0, uint32 b1) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1)); }
+
+// Named barriers, 0 (that of sync_block) to 15, of `threads` threads, a multiple of 32. arrive does not wait.
+DEV void bar_sync(int id, int threads) { PTX("bar.sync %0, %1;" :: "r"(id), "r"(threads) : "memory"); }
+DEV void bar_arrive(int id, int threads) { PTX("bar.arrive %0, %1;" :: "r"(id), "r"(threads) : "memory"); }
