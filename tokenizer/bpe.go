@@ -26,9 +26,8 @@ type BPE struct {
 	special map[int32]Special
 	byteIDs [256]int32
 
-	merges   [][2]int32 // what Merges returns
-	pairs    *pairTable
-	mergedID []int32 // by rank
+	merges [][2]int32 // what Merges returns
+	mergeTable
 
 	workspaces  sync.Pool // of *workspace
 	fingerprint func() string

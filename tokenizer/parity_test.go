@@ -24,7 +24,7 @@ type parityCase struct {
 
 func TestIdsEqualThoseOfTiktoken(t *testing.T) {
 	cases := sharedLines[parityCase](t, "tokenizer/parity.jsonl.gz")
-	for name, pattern := range map[string]*split.Pattern{"gpt2": split.GPT2, "cl100k_base": split.CL100K} {
+	for name, pattern := range map[string]*split.Pattern{"gpt2": split.GPT2, "cl100k_base": split.CL100K, "o200k_base": split.O200K} {
 		b := loadShared(t, name, pattern)
 		checked := 0
 		for _, c := range cases {

@@ -108,6 +108,8 @@ func (o TrainOptions) complete() (TrainOptions, error) {
 	switch {
 	case o.VocabSize < least || o.VocabSize > MaxVocab:
 		return o, fmt.Errorf("vocabulary size %d: it must be from %d (256 bytes and %d special tokens) to %d", o.VocabSize, least, len(o.Specials), MaxVocab)
+	case !o.Split.Scans():
+		return o, errors.New("the split is an expression that only the regular expression engine runs: training needs one of split.Patterns")
 	case o.MaxTokenLength < 0:
 		return o, fmt.Errorf("maximum token length %d is negative", o.MaxTokenLength)
 	}

@@ -45,27 +45,49 @@ func (b *BPE) wordUncached(w *workspace, word string) []int32 {
 			return w.ids
 		}
 	}
-	if len(word) <= maxShortWord {
-		w.ids = b.mergeShort(w.ids[:0], word)
-		return w.ids
+	w.ids = w.ids[:0]
+	for i := range len(word) {
+		w.ids = append(w.ids, b.byteIDs[word[i]])
 	}
-	if w.long == nil {
-		w.long = newLongWord(len(b.mergedID))
-	}
-	w.ids = w.long.merge(b, w.ids[:0], word)
+	w.ids = b.mergeSymbols(w, w.ids)
 	return w.ids
 }
 
-// mergeShort appends the ids of a word of at most maxShortWord bytes.
-func (b *BPE) mergeShort(dst []int32, word string) []int32 {
-	var ids [maxShortWord]int32
-	var ranks [maxShortWord]uint32 // ranks[i] is that of the pair ids[i], ids[i+1]
-	n := len(word)
-	for i := range n {
-		ids[i] = b.byteIDs[word[i]]
+// A mergeTable says which neighbouring symbols merge, in which order, and into
+// which token.
+type mergeTable struct {
+	pairs    *pairTable
+	mergedID []int32          // by rank; several: the pair decides
+	tied     map[uint64]int32 // by pairKey
+}
+
+const several = -1
+
+// merged is the token that a pair of a rank gives.
+func (m *mergeTable) merged(rank uint32, left, right int32) int32 {
+	if id := m.mergedID[rank]; id != several {
+		return id
 	}
+	return m.tied[pairKey(left, right)]
+}
+
+// mergeSymbols merges in place until nothing merges, and returns what is left.
+func (m *mergeTable) mergeSymbols(w *workspace, symbols []int32) []int32 {
+	if len(symbols) <= maxShortWord {
+		return m.mergeShort(symbols)
+	}
+	if w.long == nil {
+		w.long = newLongWord(len(m.mergedID))
+	}
+	return w.long.merge(m, symbols)
+}
+
+// mergeShort merges at most maxShortWord symbols.
+func (m *mergeTable) mergeShort(ids []int32) []int32 {
+	var ranks [maxShortWord]uint32 // ranks[i] is that of the pair ids[i], ids[i+1]
+	n := len(ids)
 	for i := range n - 1 {
-		ranks[i] = b.pairs.rank(ids[i], ids[i+1])
+		ranks[i] = m.pairs.rank(ids[i], ids[i+1])
 	}
 	for n > 1 {
 		best, at := noRank, 0
@@ -77,26 +99,26 @@ func (b *BPE) mergeShort(dst []int32, word string) []int32 {
 		if best == noRank {
 			break
 		}
-		ids[at] = b.mergedID[best]
+		ids[at] = m.merged(best, ids[at], ids[at+1])
 		n--
 		copy(ids[at+1:n], ids[at+2:n+1])
 		copy(ranks[at:n-1], ranks[at+1:n])
 		if at > 0 {
-			ranks[at-1] = b.pairs.rank(ids[at-1], ids[at])
+			ranks[at-1] = m.pairs.rank(ids[at-1], ids[at])
 		}
 		if at < n-1 {
-			ranks[at] = b.pairs.rank(ids[at], ids[at+1])
+			ranks[at] = m.pairs.rank(ids[at], ids[at+1])
 		}
 	}
-	return append(dst, ids[:n]...)
+	return ids[:n]
 }
 
 // A longWord merges a word of any length in nearly linear time. The symbols
-// are a linked list over the positions of the word. All pairs of one rank wait
+// are a linked list over their first positions. All pairs of one rank wait
 // in one queue, and a set of ranks knows the lowest that is not empty, so
 // taking the best pair costs no logarithm. All queues are empty between words.
 type longWord struct {
-	symbols []symbol // by position; a symbol stands at its first byte
+	symbols []symbol // by position; a merged symbol stands where its left half was
 
 	queued      rankSet
 	first, last []int32 // by rank: ends of its queue in links
@@ -117,30 +139,31 @@ func newLongWord(ranks int) *longWord {
 	return &longWord{queued: newRankSet(ranks), first: make([]int32, ranks), last: make([]int32, ranks)}
 }
 
-func (l *longWord) merge(b *BPE, dst []int32, word string) []int32 {
-	n := len(word)
+func (l *longWord) merge(m *mergeTable, ids []int32) []int32 {
+	n := len(ids)
 	l.symbols = slices.Grow(l.symbols[:0], n)[:n]
 	l.links = slices.Grow(l.links[:0], n+n/2)
-	for i := range n {
-		l.symbols[i] = symbol{b.byteIDs[word[i]], int32(i - 1), int32(i + 1), noRank}
+	for i, id := range ids {
+		l.symbols[i] = symbol{id, int32(i - 1), int32(i + 1), noRank}
 	}
 	for i := range n - 1 {
-		l.rank(b, int32(i), int32(i+1))
+		l.rank(m, int32(i), int32(i+1))
 	}
 	for rank := l.queued.min(); rank != noRank; rank = l.queued.min() {
-		l.mergeAll(b, rank)
+		l.mergeAll(m, rank)
 	}
+	ids = ids[:0]
 	for i := 0; i < n; i = int(l.symbols[i].next) {
-		dst = append(dst, l.symbols[i].id)
+		ids = append(ids, l.symbols[i].id)
 	}
 	l.release()
-	return dst
+	return ids
 }
 
 // rank notes the rank of the pair at two neighbouring positions, and queues it.
-func (l *longWord) rank(b *BPE, left, right int32) {
+func (l *longWord) rank(m *mergeTable, left, right int32) {
 	s := &l.symbols[left]
-	s.rank = b.pairs.rank(s.id, l.symbols[right].id)
+	s.rank = m.pairs.rank(s.id, l.symbols[right].id)
 	if s.rank != noRank {
 		l.push(s.rank, left)
 	}
@@ -159,7 +182,7 @@ func (l *longWord) push(rank uint32, position int32) {
 
 // mergeAll merges the pairs of the lowest rank from left to right. If a merge
 // makes a pair of a still lower rank, the rest waits.
-func (l *longWord) mergeAll(b *BPE, rank uint32) {
+func (l *longWord) mergeAll(m *mergeTable, rank uint32) {
 	l.batch = l.batch[:0]
 	for at := l.first[rank]; at >= 0; at = l.links[at].next {
 		l.batch = append(l.batch, l.links[at].position)
@@ -176,14 +199,14 @@ func (l *longWord) mergeAll(b *BPE, rank uint32) {
 		}
 		right := &l.symbols[left.next]
 		after := right.next
-		left.id, left.next = b.mergedID[rank], after
+		left.id, left.next = m.merged(rank, left.id, right.id), after
 		left.rank, right.rank = noRank, noRank
 		if after < n {
 			l.symbols[after].prev = at
-			l.rank(b, at, after)
+			l.rank(m, at, after)
 		}
 		if left.prev >= 0 {
-			l.rank(b, left.prev, at)
+			l.rank(m, left.prev, at)
 		}
 		if l.queued.min() < rank {
 			for _, waiting := range l.batch[i+1:] {

@@ -37,15 +37,7 @@ func nextFolded(text string, digits int) int {
 		return run(text, size, letter, letter)
 	}
 	if class&number != 0 {
-		end := size
-		for n := 1; n < digits && end < len(text); n++ {
-			class, size := classAt(text, end)
-			if class&number == 0 {
-				break
-			}
-			end += size
-		}
-		return end
+		return numberOf(text, size, digits)
 	}
 	// Any other character but a line break goes with the letters after it.
 	var after uint8
@@ -61,6 +53,19 @@ func nextFolded(text string, digits int) int {
 		return run(text, end, newline, newline)
 	}
 	return spacesByLine(text)
+}
+
+// numberOf is the end of a number of at most digits digits, the first of which
+// ends at end.
+func numberOf(text string, end, digits int) int {
+	for n := 1; n < digits && end < len(text); n++ {
+		class, size := classAt(text, end)
+		if class&number == 0 {
+			break
+		}
+		end += size
+	}
+	return end
 }
 
 // spaces is \s+(?!\S)|\s+ at the start of a run of white space: the whole run

@@ -11,12 +11,16 @@
 // tokenizers 0.23; \s is White_Space. A byte that is not part of valid UTF-8 counts as one
 // character that is neither letter nor number nor white space.
 //
-// Deliberately absent: running arbitrary expressions.
+// Expressions that are none of the published ones are left to a regular
+// expression engine. Deliberately absent: any other rule of pre-tokenization,
+// which is in package pretokenize.
 package split
 
 import (
 	"iter"
 	"slices"
+
+	"forja/tokenizer/internal/pattern"
 )
 
 // A Pattern is one published pre-tokenizer.
@@ -25,10 +29,13 @@ type Pattern struct {
 	regexp  string
 	aliases []string // other names
 	equals  []string // other spellings of the expression
-	next    func(text string) int
+
+	next     func(text string) int // the scanner, or else:
+	compiled *pattern.Expression
 }
 
-// Name is the short name by which ByName finds the pattern.
+// Name is the short name by which ByName finds the pattern, "" for one that was
+// compiled.
 func (p *Pattern) Name() string { return p.name }
 
 // Regexp is the expression in the spelling of Hugging Face tokenizer.json
@@ -36,18 +43,19 @@ func (p *Pattern) Name() string { return p.name }
 func (p *Pattern) Regexp() string { return p.regexp }
 
 // Next returns the length in bytes of the first pre-token of text, which must
-// not be empty. It depends on nothing before text and is at least 1.
+// not be empty. It depends on nothing before text and is at least 1. Only a
+// pattern that Scans has it.
 func (p *Pattern) Next(text string) int { return p.next(text) }
 
 // All yields the pre-tokens of text in order; joined they are text.
 func (p *Pattern) All(text string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for len(text) > 0 {
-			n := p.next(text)
-			if !yield(text[:n]) {
+		start := 0
+		for end := range p.Cuts(text) {
+			if !yield(text[start:end]) {
 				return
 			}
-			text = text[n:]
+			start = end
 		}
 	}
 }
@@ -58,6 +66,13 @@ const (
 	// A cl100k-like expression is foldedHead, the number rule, foldedTail.
 	foldedHead = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`
 	foldedTail = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+
+	// An o200k-like expression is two cased words, each perhaps with a
+	// contraction, the number rule, and casedTail.
+	casedWords1 = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`
+	casedWords2 = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*`
+	contracted  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)?`
+	casedTail   = `| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
 // The patterns.
@@ -73,7 +88,9 @@ var (
 		next: nextGPT2,
 	}
 
-	// CL100K is the split of GPT-3.5 and GPT-4, and of LLaMA 3.
+	// CL100K is the split of GPT-3.5 and GPT-4, and of LLaMA 3. The expression
+	// in PyPI's tiktoken since 0.8 differs in one case: white space at the end of
+	// a text that has other characters behind its last line break it keeps whole.
 	CL100K = &Pattern{
 		name: "cl100k", aliases: []string{"cl100k_base", "llama3"}, regexp: foldedHead + `\p{N}{1,3}` + foldedTail,
 		next: func(text string) int { return nextFolded(text, 3) },
@@ -92,10 +109,25 @@ var (
 		equals: []string{`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`},
 		next:   func(text string) int { return nextFolded(text, 2) },
 	}
+
+	// O200K is the split of GPT-4o and later: words are cut before a capital
+	// that follows a small letter, and a contraction stays with its word.
+	O200K = &Pattern{
+		name: "o200k", aliases: []string{"o200k_base", "o200k_harmony", "gpt-4o"},
+		regexp: casedWords1 + contracted + `|` + casedWords2 + contracted + `|\p{N}{1,3}` + casedTail,
+		next:   func(text string) int { return nextCased(text, 3, true) },
+	}
+
+	// Tekken is O200K with contractions cut and every digit on its own: Mistral
+	// since NeMo.
+	Tekken = &Pattern{
+		name: "tekken", regexp: casedWords1 + `|` + casedWords2 + `|\p{N}` + casedTail,
+		next: func(text string) int { return nextCased(text, 1, false) },
+	}
 )
 
 // Patterns lists all patterns.
-func Patterns() []*Pattern { return []*Pattern{GPT2, CL100K, Qwen2, Nanochat} }
+func Patterns() []*Pattern { return []*Pattern{GPT2, CL100K, Qwen2, Nanochat, O200K, Tekken} }
 
 // ByName finds a pattern by its name, or by that of an encoding or a model
 // family that uses it.
@@ -118,10 +150,10 @@ func ByRegexp(expression string) (*Pattern, bool) {
 	return nil, false
 }
 
-// Boundary returns the first place at or after from where every pattern starts
-// a pre-token, whatever stands before or behind it: the blank between two
-// ASCII letters. A text may be cut there and its halves be split on their own.
-// It is len(text) if there is none.
+// Boundary returns the first place at or after from where every pattern that
+// Scans starts a pre-token, whatever stands before or behind it: the blank
+// between two ASCII letters. A text may be cut there and its halves be split on
+// their own. It is len(text) if there is none.
 func Boundary(text string, from int) int {
 	isLetter := func(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 	for at := max(from, 1); at+1 < len(text); at++ {
