@@ -2,6 +2,8 @@
 
 package cuda
 
+import "forja/kernels/cuda/driver"
+
 // A kernelID names a kernel.
 type kernelID uint16
 
@@ -15,12 +17,90 @@ type kernelInfo struct {
 }
 
 const (
-	attentionBF1632 kernelID = iota
-	attentionBF1664
-	attentionBF16128
-	attentionBF16256
-	fillB32
-	fillB16
+	attentionD32 kernelID = iota
+	attentionD64
+	attentionD128
+	attentionD256
+	attentionAny1
+	attentionAny2
+	attentionDeltaAny
+	attentionAnyGradKeys1
+	attentionAnyGradKeys2
+	attentionAnyGradQueries1
+	attentionAnyGradQueries2
+	attentionGradKeysD32
+	attentionGradKeysD64
+	attentionGradKeysD128
+	attentionGradKeysD256
+	attentionGradQueriesD32
+	attentionGradQueriesD64
+	attentionGradQueriesD128
+	attentionGradQueriesD256
+	attentionSM90D64
+	attentionSM90D128
+	copyX128
+	copyX32
+	copyX16
+	copyX8
+	convertBF16F32
+	convertBF16F32Single
+	convertF32BF16
+	convertF32BF16Single
+	convertF32F16
+	convertF32F16Single
+	convertBF16F16
+	convertBF16F16Single
+	fillX128
+	fillX32
+	fillX16
+	kvAppendF32F32
+	kvAppendF32BF16
+	kvAppendBF16F32
+	kvAppendBF16BF16
+	pagedAttentionF321
+	pagedAttentionF324
+	pagedAttentionBF16641
+	pagedAttentionBF16644
+	pagedAttentionBF16648
+	pagedAttentionBF161281
+	pagedAttentionBF161284
+	pagedAttentionBF161288
+	pagedAttentionAny1
+	joinAttentionF32
+	dropoutF32
+	dropoutBF16
+	dropoutMixed
+	dropoutSingle
+	addF32
+	addBF16
+	addMixed
+	addSingle
+	activateF32
+	activateBF16
+	activateMixed
+	activateSingle
+	activateGradF32
+	activateGradBF16
+	activateGradMixed
+	activateGradSingle
+	swigluF32
+	swigluBF16
+	swigluMixed
+	swigluSingle
+	swigluGradF32
+	swigluGradBF16
+	swigluGradMixed
+	swigluGradSingle
+	embedF32
+	embedBF16
+	embedMixed
+	embedSingle
+	sortCountI32
+	sortScanU32
+	sortScatterI32
+	embedSumF32
+	embedSumBF16
+	embedSumSingle
 	gemmNT128x256
 	gemmNN128x256
 	gemmTN128x256
@@ -33,6 +113,34 @@ const (
 	gemmNTAny
 	gemmNNAny
 	gemmTNAny
+	gemmf32NT128x128
+	gemmf32NN128x128
+	gemmf32TN128x128
+	gemmf32NT64x64
+	gemmf32NN64x64
+	gemmf32TN64x64
+	gemmreduceF32
+	gemmsm90NT128x256Pair
+	gemmsm90NN128x256Pair
+	gemmsm90TN128x256Pair
+	gemmsm90NT128x256
+	gemmsm90NN128x256
+	gemmsm90TN128x256
+	gemmsm90NT128x128Pair
+	gemmsm90NN128x128Pair
+	gemmsm90TN128x128Pair
+	gemmsm90NT128x128Turns
+	gemmsm90NN128x128Turns
+	gemmsm90TN128x128Turns
+	gemmsm90NT64x256Turns
+	gemmsm90NN64x256Turns
+	gemmsm90TN64x256Turns
+	gemvBF168
+	gemvBF1616
+	gemvBF1632
+	gemvF321
+	gemvF324
+	gemvF328
 	logProbValue
 	logProbGradF32
 	logProbGradBF16
@@ -42,6 +150,63 @@ const (
 	muonNormaliseF32
 	muonUpdateF32
 	muonUpdateBF16
+	normLayerF321024
+	normLayerF324096
+	normLayerF328192
+	normLayerBF161024
+	normLayerBF164096
+	normLayerBF168192
+	normRmsF321024
+	normRmsF324096
+	normRmsF328192
+	normRmsBF161024
+	normRmsBF164096
+	normRmsBF168192
+	normLayerF32Long
+	normRmsF32Long
+	normLayerBF16Long
+	normRmsBF16Long
+	normLayerMixedLong
+	normRmsMixedLong
+	normLayerSingleLong
+	normRmsSingleLong
+	normGradLayerF32256
+	normGradLayerF321024
+	normGradLayerF322048
+	normGradLayerF324096
+	normGradLayerF328192
+	normGradLayerBF16256
+	normGradLayerBF161024
+	normGradLayerBF162048
+	normGradLayerBF164096
+	normGradLayerBF168192
+	normGradRmsF32256
+	normGradRmsF321024
+	normGradRmsF322048
+	normGradRmsF324096
+	normGradRmsF328192
+	normGradRmsBF16256
+	normGradRmsBF161024
+	normGradRmsBF162048
+	normGradRmsBF164096
+	normGradRmsBF168192
+	normGradLayerF32Long
+	normGradLayerF32Shares
+	normGradRmsF32Long
+	normGradRmsF32Shares
+	normGradLayerBF16Long
+	normGradLayerBF16Shares
+	normGradRmsBF16Long
+	normGradRmsBF16Shares
+	normGradLayerMixedLong
+	normGradLayerMixedShares
+	normGradRmsMixedLong
+	normGradRmsMixedShares
+	normGradLayerSingleLong
+	normGradLayerSingleShares
+	normGradRmsSingleLong
+	normGradRmsSingleShares
+	normColumnsF32
 	squareSumsF32
 	finishNormClip
 	finishNormInverse
@@ -49,44 +214,249 @@ const (
 	adamwBF16
 	sumRowsF32
 	sumRowsBF16
+	ropeF32
+	ropeBF16
+	ropeMixed
+	ropeSingle
+	sampleF32
+	softmaxF32Warp
+	softmaxF32Block
+	softmaxBF16Warp
+	softmaxBF16Block
+	softmaxF32Long
+	softmaxBF16Long
+	softmaxMixedLong
+	softmaxSingleLong
+	softmaxGradF32Warp
+	softmaxGradF32Block
+	softmaxGradBF16Warp
+	softmaxGradBF16Block
+	softmaxGradF32Long
+	softmaxGradBF16Long
+	softmaxGradMixedLong
+	softmaxGradSingleLong
 	kernelCount
 )
 
 var kernelTable = [kernelCount]kernelInfo{
-	attentionBF1632:   {"attention", "attention__bf16_32", "sm_80", 128, 1, 120},
-	attentionBF1664:   {"attention", "attention__bf16_64", "sm_80", 128, 1, 120},
-	attentionBF16128:  {"attention", "attention__bf16_128", "sm_80", 128, 1, 120},
-	attentionBF16256:  {"attention", "attention__bf16_256", "sm_80", 128, 1, 120},
-	fillB32:           {"copy", "fill__b32", "sm_80", 256, 1, 16},
-	fillB16:           {"copy", "fill__b16", "sm_80", 256, 1, 16},
-	gemmNT128x256:     {"gemm", "gemm__nt_128x256", "sm_80", 256, 1, 96},
-	gemmNN128x256:     {"gemm", "gemm__nn_128x256", "sm_80", 256, 1, 96},
-	gemmTN128x256:     {"gemm", "gemm__tn_128x256", "sm_80", 256, 1, 96},
-	gemmNT128x128:     {"gemm", "gemm__nt_128x128", "sm_80", 256, 1, 96},
-	gemmNN128x128:     {"gemm", "gemm__nn_128x128", "sm_80", 256, 1, 96},
-	gemmTN128x128:     {"gemm", "gemm__tn_128x128", "sm_80", 256, 1, 96},
-	gemmNT64x64:       {"gemm", "gemm__nt_64x64", "sm_80", 128, 1, 96},
-	gemmNN64x64:       {"gemm", "gemm__nn_64x64", "sm_80", 128, 1, 96},
-	gemmTN64x64:       {"gemm", "gemm__tn_64x64", "sm_80", 128, 1, 96},
-	gemmNTAny:         {"gemm", "gemm__nt_any", "sm_80", 128, 1, 96},
-	gemmNNAny:         {"gemm", "gemm__nn_any", "sm_80", 128, 1, 96},
-	gemmTNAny:         {"gemm", "gemm__tn_any", "sm_80", 128, 1, 96},
-	logProbValue:      {"head", "log_prob__value", "sm_80", 512, 1, 76},
-	logProbGradF32:    {"head", "log_prob__grad_f32", "sm_80", 512, 1, 76},
-	logProbGradBF16:   {"head", "log_prob__grad_bf16", "sm_80", 512, 1, 76},
-	logProbBothF32:    {"head", "log_prob__both_f32", "sm_80", 512, 1, 76},
-	logProbBothBF16:   {"head", "log_prob__both_bf16", "sm_80", 512, 1, 76},
-	muonMixF32:        {"muon", "muon_mix__f32", "sm_80", 256, 1, 80},
-	muonNormaliseF32:  {"muon", "muon_normalise__f32", "sm_80", 256, 1, 28},
-	muonUpdateF32:     {"muon", "muon_update__f32", "sm_80", 256, 1, 76},
-	muonUpdateBF16:    {"muon", "muon_update__bf16", "sm_80", 256, 1, 76},
-	squareSumsF32:     {"optim", "square_sums__f32", "sm_80", 256, 1, 44},
-	finishNormClip:    {"optim", "finish_norm__clip", "sm_80", 1024, 1, 24},
-	finishNormInverse: {"optim", "finish_norm__inverse", "sm_80", 1024, 1, 24},
-	adamwF32:          {"optim", "adamw__f32", "sm_80", 256, 1, 132},
-	adamwBF16:         {"optim", "adamw__bf16", "sm_80", 256, 1, 132},
-	sumRowsF32:        {"reduce", "sum_rows__f32", "sm_80", 256, 1, 44},
-	sumRowsBF16:       {"reduce", "sum_rows__bf16", "sm_80", 256, 1, 44},
+	attentionD32:              {"attention", "attention__d32", "sm_80", 128, 1, 120},
+	attentionD64:              {"attention", "attention__d64", "sm_80", 128, 1, 120},
+	attentionD128:             {"attention", "attention__d128", "sm_80", 128, 1, 120},
+	attentionD256:             {"attention", "attention__d256", "sm_80", 128, 1, 120},
+	attentionAny1:             {"attention_any", "attention_any__1", "sm_80", 256, 1, 120},
+	attentionAny2:             {"attention_any", "attention_any__2", "sm_80", 256, 1, 120},
+	attentionDeltaAny:         {"attention_any", "attention_delta__any", "sm_80", 256, 1, 60},
+	attentionAnyGradKeys1:     {"attention_any", "attention_any_grad__keys_1", "sm_80", 256, 1, 176},
+	attentionAnyGradKeys2:     {"attention_any", "attention_any_grad__keys_2", "sm_80", 256, 1, 176},
+	attentionAnyGradQueries1:  {"attention_any", "attention_any_grad__queries_1", "sm_80", 256, 1, 176},
+	attentionAnyGradQueries2:  {"attention_any", "attention_any_grad__queries_2", "sm_80", 256, 1, 176},
+	attentionGradKeysD32:      {"attention_grad", "attention_grad__keys_d32", "sm_80", 128, 1, 176},
+	attentionGradKeysD64:      {"attention_grad", "attention_grad__keys_d64", "sm_80", 128, 1, 176},
+	attentionGradKeysD128:     {"attention_grad", "attention_grad__keys_d128", "sm_80", 256, 1, 176},
+	attentionGradKeysD256:     {"attention_grad", "attention_grad__keys_d256", "sm_80", 128, 1, 176},
+	attentionGradQueriesD32:   {"attention_grad", "attention_grad__queries_d32", "sm_80", 128, 1, 176},
+	attentionGradQueriesD64:   {"attention_grad", "attention_grad__queries_d64", "sm_80", 128, 1, 176},
+	attentionGradQueriesD128:  {"attention_grad", "attention_grad__queries_d128", "sm_80", 256, 1, 176},
+	attentionGradQueriesD256:  {"attention_grad", "attention_grad__queries_d256", "sm_80", 128, 1, 176},
+	attentionSM90D64:          {"attention_sm90", "attention_sm90__d64", "sm_90a", 512, 1, 564},
+	attentionSM90D128:         {"attention_sm90", "attention_sm90__d128", "sm_90a", 384, 1, 564},
+	copyX128:                  {"copy", "copy__x128", "sm_80", 256, 1, 40},
+	copyX32:                   {"copy", "copy__x32", "sm_80", 256, 1, 40},
+	copyX16:                   {"copy", "copy__x16", "sm_80", 256, 1, 40},
+	copyX8:                    {"copy", "copy__x8", "sm_80", 256, 1, 40},
+	convertBF16F32:            {"copy", "convert__bf16_f32", "sm_80", 256, 1, 40},
+	convertBF16F32Single:      {"copy", "convert__bf16_f32_single", "sm_80", 256, 1, 40},
+	convertF32BF16:            {"copy", "convert__f32_bf16", "sm_80", 256, 1, 40},
+	convertF32BF16Single:      {"copy", "convert__f32_bf16_single", "sm_80", 256, 1, 40},
+	convertF32F16:             {"copy", "convert__f32_f16", "sm_80", 256, 1, 40},
+	convertF32F16Single:       {"copy", "convert__f32_f16_single", "sm_80", 256, 1, 40},
+	convertBF16F16:            {"copy", "convert__bf16_f16", "sm_80", 256, 1, 40},
+	convertBF16F16Single:      {"copy", "convert__bf16_f16_single", "sm_80", 256, 1, 40},
+	fillX128:                  {"copy", "fill__x128", "sm_80", 256, 1, 32},
+	fillX32:                   {"copy", "fill__x32", "sm_80", 256, 1, 32},
+	fillX16:                   {"copy", "fill__x16", "sm_80", 256, 1, 32},
+	kvAppendF32F32:            {"decode", "kv_append__f32_f32", "sm_80", 128, 1, 84},
+	kvAppendF32BF16:           {"decode", "kv_append__f32_bf16", "sm_80", 128, 1, 84},
+	kvAppendBF16F32:           {"decode", "kv_append__bf16_f32", "sm_80", 128, 1, 84},
+	kvAppendBF16BF16:          {"decode", "kv_append__bf16_bf16", "sm_80", 128, 1, 84},
+	pagedAttentionF321:        {"decode", "paged_attention__f32_1", "sm_80", 128, 1, 132},
+	pagedAttentionF324:        {"decode", "paged_attention__f32_4", "sm_80", 128, 1, 132},
+	pagedAttentionBF16641:     {"decode", "paged_attention__bf16_64_1", "sm_80", 128, 1, 132},
+	pagedAttentionBF16644:     {"decode", "paged_attention__bf16_64_4", "sm_80", 128, 1, 132},
+	pagedAttentionBF16648:     {"decode", "paged_attention__bf16_64_8", "sm_80", 128, 1, 132},
+	pagedAttentionBF161281:    {"decode", "paged_attention__bf16_128_1", "sm_80", 128, 1, 132},
+	pagedAttentionBF161284:    {"decode", "paged_attention__bf16_128_4", "sm_80", 128, 1, 132},
+	pagedAttentionBF161288:    {"decode", "paged_attention__bf16_128_8", "sm_80", 128, 1, 132},
+	pagedAttentionAny1:        {"decode", "paged_attention__any_1", "sm_80", 128, 1, 132},
+	joinAttentionF32:          {"decode", "join_attention__f32", "sm_80", 128, 1, 44},
+	dropoutF32:                {"dropout", "dropout__f32", "sm_80", 256, 1, 72},
+	dropoutBF16:               {"dropout", "dropout__bf16", "sm_80", 256, 1, 72},
+	dropoutMixed:              {"dropout", "dropout__mixed", "sm_80", 256, 1, 72},
+	dropoutSingle:             {"dropout", "dropout__single", "sm_80", 256, 1, 72},
+	addF32:                    {"elementwise", "add__f32", "sm_80", 256, 1, 60},
+	addBF16:                   {"elementwise", "add__bf16", "sm_80", 256, 1, 60},
+	addMixed:                  {"elementwise", "add__mixed", "sm_80", 256, 1, 60},
+	addSingle:                 {"elementwise", "add__single", "sm_80", 256, 1, 60},
+	activateF32:               {"elementwise", "activate__f32", "sm_80", 256, 1, 48},
+	activateBF16:              {"elementwise", "activate__bf16", "sm_80", 256, 1, 48},
+	activateMixed:             {"elementwise", "activate__mixed", "sm_80", 256, 1, 48},
+	activateSingle:            {"elementwise", "activate__single", "sm_80", 256, 1, 48},
+	activateGradF32:           {"elementwise", "activate_grad__f32", "sm_80", 256, 1, 64},
+	activateGradBF16:          {"elementwise", "activate_grad__bf16", "sm_80", 256, 1, 64},
+	activateGradMixed:         {"elementwise", "activate_grad__mixed", "sm_80", 256, 1, 64},
+	activateGradSingle:        {"elementwise", "activate_grad__single", "sm_80", 256, 1, 64},
+	swigluF32:                 {"elementwise", "swiglu__f32", "sm_80", 256, 1, 60},
+	swigluBF16:                {"elementwise", "swiglu__bf16", "sm_80", 256, 1, 60},
+	swigluMixed:               {"elementwise", "swiglu__mixed", "sm_80", 256, 1, 60},
+	swigluSingle:              {"elementwise", "swiglu__single", "sm_80", 256, 1, 60},
+	swigluGradF32:             {"elementwise", "swiglu_grad__f32", "sm_80", 256, 1, 92},
+	swigluGradBF16:            {"elementwise", "swiglu_grad__bf16", "sm_80", 256, 1, 92},
+	swigluGradMixed:           {"elementwise", "swiglu_grad__mixed", "sm_80", 256, 1, 92},
+	swigluGradSingle:          {"elementwise", "swiglu_grad__single", "sm_80", 256, 1, 92},
+	embedF32:                  {"embed", "embed__f32", "sm_80", 256, 1, 56},
+	embedBF16:                 {"embed", "embed__bf16", "sm_80", 256, 1, 56},
+	embedMixed:                {"embed", "embed__mixed", "sm_80", 256, 1, 56},
+	embedSingle:               {"embed", "embed__single", "sm_80", 256, 1, 56},
+	sortCountI32:              {"embed", "sort_count__i32", "sm_80", 256, 1, 28},
+	sortScanU32:               {"embed", "sort_scan__u32", "sm_80", 1024, 1, 12},
+	sortScatterI32:            {"embed", "sort_scatter__i32", "sm_80", 256, 1, 52},
+	embedSumF32:               {"embed", "embed_sum__f32", "sm_80", 256, 1, 72},
+	embedSumBF16:              {"embed", "embed_sum__bf16", "sm_80", 256, 1, 72},
+	embedSumSingle:            {"embed", "embed_sum__single", "sm_80", 256, 1, 72},
+	gemmNT128x256:             {"gemm", "gemm__nt_128x256", "sm_80", 256, 1, 96},
+	gemmNN128x256:             {"gemm", "gemm__nn_128x256", "sm_80", 256, 1, 96},
+	gemmTN128x256:             {"gemm", "gemm__tn_128x256", "sm_80", 256, 1, 96},
+	gemmNT128x128:             {"gemm", "gemm__nt_128x128", "sm_80", 256, 1, 96},
+	gemmNN128x128:             {"gemm", "gemm__nn_128x128", "sm_80", 256, 1, 96},
+	gemmTN128x128:             {"gemm", "gemm__tn_128x128", "sm_80", 256, 1, 96},
+	gemmNT64x64:               {"gemm", "gemm__nt_64x64", "sm_80", 128, 1, 96},
+	gemmNN64x64:               {"gemm", "gemm__nn_64x64", "sm_80", 128, 1, 96},
+	gemmTN64x64:               {"gemm", "gemm__tn_64x64", "sm_80", 128, 1, 96},
+	gemmNTAny:                 {"gemm", "gemm__nt_any", "sm_80", 128, 1, 96},
+	gemmNNAny:                 {"gemm", "gemm__nn_any", "sm_80", 128, 1, 96},
+	gemmTNAny:                 {"gemm", "gemm__tn_any", "sm_80", 128, 1, 96},
+	gemmf32NT128x128:          {"gemm_f32", "gemmf32__nt_128x128", "sm_80", 256, 1, 96},
+	gemmf32NN128x128:          {"gemm_f32", "gemmf32__nn_128x128", "sm_80", 256, 1, 96},
+	gemmf32TN128x128:          {"gemm_f32", "gemmf32__tn_128x128", "sm_80", 256, 1, 96},
+	gemmf32NT64x64:            {"gemm_f32", "gemmf32__nt_64x64", "sm_80", 256, 1, 96},
+	gemmf32NN64x64:            {"gemm_f32", "gemmf32__nn_64x64", "sm_80", 256, 1, 96},
+	gemmf32TN64x64:            {"gemm_f32", "gemmf32__tn_64x64", "sm_80", 256, 1, 96},
+	gemmreduceF32:             {"gemm_f32", "gemmreduce__f32", "sm_80", 256, 1, 80},
+	gemmsm90NT128x256Pair:     {"gemm_sm90", "gemmsm90__nt_128x256_pair", "sm_90a", 384, 2, 576},
+	gemmsm90NN128x256Pair:     {"gemm_sm90", "gemmsm90__nn_128x256_pair", "sm_90a", 384, 2, 576},
+	gemmsm90TN128x256Pair:     {"gemm_sm90", "gemmsm90__tn_128x256_pair", "sm_90a", 384, 2, 576},
+	gemmsm90NT128x256:         {"gemm_sm90", "gemmsm90__nt_128x256", "sm_90a", 384, 1, 576},
+	gemmsm90NN128x256:         {"gemm_sm90", "gemmsm90__nn_128x256", "sm_90a", 384, 1, 576},
+	gemmsm90TN128x256:         {"gemm_sm90", "gemmsm90__tn_128x256", "sm_90a", 384, 1, 576},
+	gemmsm90NT128x128Pair:     {"gemm_sm90", "gemmsm90__nt_128x128_pair", "sm_90a", 384, 2, 576},
+	gemmsm90NN128x128Pair:     {"gemm_sm90", "gemmsm90__nn_128x128_pair", "sm_90a", 384, 2, 576},
+	gemmsm90TN128x128Pair:     {"gemm_sm90", "gemmsm90__tn_128x128_pair", "sm_90a", 384, 2, 576},
+	gemmsm90NT128x128Turns:    {"gemm_sm90", "gemmsm90__nt_128x128_turns", "sm_90a", 384, 1, 576},
+	gemmsm90NN128x128Turns:    {"gemm_sm90", "gemmsm90__nn_128x128_turns", "sm_90a", 384, 1, 576},
+	gemmsm90TN128x128Turns:    {"gemm_sm90", "gemmsm90__tn_128x128_turns", "sm_90a", 384, 1, 576},
+	gemmsm90NT64x256Turns:     {"gemm_sm90", "gemmsm90__nt_64x256_turns", "sm_90a", 384, 1, 576},
+	gemmsm90NN64x256Turns:     {"gemm_sm90", "gemmsm90__nn_64x256_turns", "sm_90a", 384, 1, 576},
+	gemmsm90TN64x256Turns:     {"gemm_sm90", "gemmsm90__tn_64x256_turns", "sm_90a", 384, 1, 576},
+	gemvBF168:                 {"gemv", "gemv__bf16_8", "sm_80", 256, 1, 104},
+	gemvBF1616:                {"gemv", "gemv__bf16_16", "sm_80", 256, 1, 104},
+	gemvBF1632:                {"gemv", "gemv__bf16_32", "sm_80", 256, 1, 104},
+	gemvF321:                  {"gemv", "gemv__f32_1", "sm_80", 256, 1, 104},
+	gemvF324:                  {"gemv", "gemv__f32_4", "sm_80", 256, 1, 104},
+	gemvF328:                  {"gemv", "gemv__f32_8", "sm_80", 256, 1, 104},
+	logProbValue:              {"head", "log_prob__value", "sm_80", 512, 1, 76},
+	logProbGradF32:            {"head", "log_prob__grad_f32", "sm_80", 512, 1, 76},
+	logProbGradBF16:           {"head", "log_prob__grad_bf16", "sm_80", 512, 1, 76},
+	logProbBothF32:            {"head", "log_prob__both_f32", "sm_80", 512, 1, 76},
+	logProbBothBF16:           {"head", "log_prob__both_bf16", "sm_80", 512, 1, 76},
+	muonMixF32:                {"muon", "muon_mix__f32", "sm_80", 256, 1, 80},
+	muonNormaliseF32:          {"muon", "muon_normalise__f32", "sm_80", 256, 1, 28},
+	muonUpdateF32:             {"muon", "muon_update__f32", "sm_80", 256, 1, 76},
+	muonUpdateBF16:            {"muon", "muon_update__bf16", "sm_80", 256, 1, 76},
+	normLayerF321024:          {"norm", "norm__layer_f32_1024", "sm_80", 256, 1, 108},
+	normLayerF324096:          {"norm", "norm__layer_f32_4096", "sm_80", 256, 1, 108},
+	normLayerF328192:          {"norm", "norm__layer_f32_8192", "sm_80", 512, 1, 108},
+	normLayerBF161024:         {"norm", "norm__layer_bf16_1024", "sm_80", 256, 1, 108},
+	normLayerBF164096:         {"norm", "norm__layer_bf16_4096", "sm_80", 256, 1, 108},
+	normLayerBF168192:         {"norm", "norm__layer_bf16_8192", "sm_80", 512, 1, 108},
+	normRmsF321024:            {"norm", "norm__rms_f32_1024", "sm_80", 256, 1, 108},
+	normRmsF324096:            {"norm", "norm__rms_f32_4096", "sm_80", 256, 1, 108},
+	normRmsF328192:            {"norm", "norm__rms_f32_8192", "sm_80", 512, 1, 108},
+	normRmsBF161024:           {"norm", "norm__rms_bf16_1024", "sm_80", 256, 1, 108},
+	normRmsBF164096:           {"norm", "norm__rms_bf16_4096", "sm_80", 256, 1, 108},
+	normRmsBF168192:           {"norm", "norm__rms_bf16_8192", "sm_80", 512, 1, 108},
+	normLayerF32Long:          {"norm", "norm__layer_f32_long", "sm_80", 256, 1, 108},
+	normRmsF32Long:            {"norm", "norm__rms_f32_long", "sm_80", 256, 1, 108},
+	normLayerBF16Long:         {"norm", "norm__layer_bf16_long", "sm_80", 256, 1, 108},
+	normRmsBF16Long:           {"norm", "norm__rms_bf16_long", "sm_80", 256, 1, 108},
+	normLayerMixedLong:        {"norm", "norm__layer_mixed_long", "sm_80", 256, 1, 108},
+	normRmsMixedLong:          {"norm", "norm__rms_mixed_long", "sm_80", 256, 1, 108},
+	normLayerSingleLong:       {"norm", "norm__layer_single_long", "sm_80", 256, 1, 108},
+	normRmsSingleLong:         {"norm", "norm__rms_single_long", "sm_80", 256, 1, 108},
+	normGradLayerF32256:       {"norm_grad", "norm_grad__layer_f32_256", "sm_80", 128, 1, 104},
+	normGradLayerF321024:      {"norm_grad", "norm_grad__layer_f32_1024", "sm_80", 128, 1, 104},
+	normGradLayerF322048:      {"norm_grad", "norm_grad__layer_f32_2048", "sm_80", 256, 1, 104},
+	normGradLayerF324096:      {"norm_grad", "norm_grad__layer_f32_4096", "sm_80", 256, 1, 104},
+	normGradLayerF328192:      {"norm_grad", "norm_grad__layer_f32_8192", "sm_80", 512, 1, 104},
+	normGradLayerBF16256:      {"norm_grad", "norm_grad__layer_bf16_256", "sm_80", 128, 1, 104},
+	normGradLayerBF161024:     {"norm_grad", "norm_grad__layer_bf16_1024", "sm_80", 128, 1, 104},
+	normGradLayerBF162048:     {"norm_grad", "norm_grad__layer_bf16_2048", "sm_80", 256, 1, 104},
+	normGradLayerBF164096:     {"norm_grad", "norm_grad__layer_bf16_4096", "sm_80", 256, 1, 104},
+	normGradLayerBF168192:     {"norm_grad", "norm_grad__layer_bf16_8192", "sm_80", 512, 1, 104},
+	normGradRmsF32256:         {"norm_grad", "norm_grad__rms_f32_256", "sm_80", 128, 1, 104},
+	normGradRmsF321024:        {"norm_grad", "norm_grad__rms_f32_1024", "sm_80", 128, 1, 104},
+	normGradRmsF322048:        {"norm_grad", "norm_grad__rms_f32_2048", "sm_80", 256, 1, 104},
+	normGradRmsF324096:        {"norm_grad", "norm_grad__rms_f32_4096", "sm_80", 256, 1, 104},
+	normGradRmsF328192:        {"norm_grad", "norm_grad__rms_f32_8192", "sm_80", 512, 1, 104},
+	normGradRmsBF16256:        {"norm_grad", "norm_grad__rms_bf16_256", "sm_80", 128, 1, 104},
+	normGradRmsBF161024:       {"norm_grad", "norm_grad__rms_bf16_1024", "sm_80", 128, 1, 104},
+	normGradRmsBF162048:       {"norm_grad", "norm_grad__rms_bf16_2048", "sm_80", 256, 1, 104},
+	normGradRmsBF164096:       {"norm_grad", "norm_grad__rms_bf16_4096", "sm_80", 256, 1, 104},
+	normGradRmsBF168192:       {"norm_grad", "norm_grad__rms_bf16_8192", "sm_80", 512, 1, 104},
+	normGradLayerF32Long:      {"norm_grad", "norm_grad__layer_f32_long", "sm_80", 256, 1, 104},
+	normGradLayerF32Shares:    {"norm_grad", "norm_grad__layer_f32_shares", "sm_80", 128, 1, 104},
+	normGradRmsF32Long:        {"norm_grad", "norm_grad__rms_f32_long", "sm_80", 256, 1, 104},
+	normGradRmsF32Shares:      {"norm_grad", "norm_grad__rms_f32_shares", "sm_80", 128, 1, 104},
+	normGradLayerBF16Long:     {"norm_grad", "norm_grad__layer_bf16_long", "sm_80", 256, 1, 104},
+	normGradLayerBF16Shares:   {"norm_grad", "norm_grad__layer_bf16_shares", "sm_80", 128, 1, 104},
+	normGradRmsBF16Long:       {"norm_grad", "norm_grad__rms_bf16_long", "sm_80", 256, 1, 104},
+	normGradRmsBF16Shares:     {"norm_grad", "norm_grad__rms_bf16_shares", "sm_80", 128, 1, 104},
+	normGradLayerMixedLong:    {"norm_grad", "norm_grad__layer_mixed_long", "sm_80", 256, 1, 104},
+	normGradLayerMixedShares:  {"norm_grad", "norm_grad__layer_mixed_shares", "sm_80", 128, 1, 104},
+	normGradRmsMixedLong:      {"norm_grad", "norm_grad__rms_mixed_long", "sm_80", 256, 1, 104},
+	normGradRmsMixedShares:    {"norm_grad", "norm_grad__rms_mixed_shares", "sm_80", 128, 1, 104},
+	normGradLayerSingleLong:   {"norm_grad", "norm_grad__layer_single_long", "sm_80", 256, 1, 104},
+	normGradLayerSingleShares: {"norm_grad", "norm_grad__layer_single_shares", "sm_80", 128, 1, 104},
+	normGradRmsSingleLong:     {"norm_grad", "norm_grad__rms_single_long", "sm_80", 256, 1, 104},
+	normGradRmsSingleShares:   {"norm_grad", "norm_grad__rms_single_shares", "sm_80", 128, 1, 104},
+	normColumnsF32:            {"norm_grad", "norm_columns__f32", "sm_80", 1024, 1, 36},
+	squareSumsF32:             {"optim", "square_sums__f32", "sm_80", 256, 1, 44},
+	finishNormClip:            {"optim", "finish_norm__clip", "sm_80", 1024, 1, 24},
+	finishNormInverse:         {"optim", "finish_norm__inverse", "sm_80", 1024, 1, 24},
+	adamwF32:                  {"optim", "adamw__f32", "sm_80", 256, 1, 132},
+	adamwBF16:                 {"optim", "adamw__bf16", "sm_80", 256, 1, 132},
+	sumRowsF32:                {"reduce", "sum_rows__f32", "sm_80", 256, 1, 44},
+	sumRowsBF16:               {"reduce", "sum_rows__bf16", "sm_80", 256, 1, 44},
+	ropeF32:                   {"rope", "rope__f32", "sm_80", 256, 1, 80},
+	ropeBF16:                  {"rope", "rope__bf16", "sm_80", 256, 1, 80},
+	ropeMixed:                 {"rope", "rope__mixed", "sm_80", 256, 1, 80},
+	ropeSingle:                {"rope", "rope__single", "sm_80", 256, 1, 80},
+	sampleF32:                 {"sample", "sample__f32", "sm_80", 512, 1, 72},
+	softmaxF32Warp:            {"softmax", "softmax__f32_warp", "sm_80", 256, 1, 44},
+	softmaxF32Block:           {"softmax", "softmax__f32_block", "sm_80", 256, 1, 44},
+	softmaxBF16Warp:           {"softmax", "softmax__bf16_warp", "sm_80", 256, 1, 44},
+	softmaxBF16Block:          {"softmax", "softmax__bf16_block", "sm_80", 256, 1, 44},
+	softmaxF32Long:            {"softmax", "softmax__f32_long", "sm_80", 256, 1, 44},
+	softmaxBF16Long:           {"softmax", "softmax__bf16_long", "sm_80", 256, 1, 44},
+	softmaxMixedLong:          {"softmax", "softmax__mixed_long", "sm_80", 256, 1, 44},
+	softmaxSingleLong:         {"softmax", "softmax__single_long", "sm_80", 256, 1, 44},
+	softmaxGradF32Warp:        {"softmax", "softmax_grad__f32_warp", "sm_80", 256, 1, 60},
+	softmaxGradF32Block:       {"softmax", "softmax_grad__f32_block", "sm_80", 256, 1, 60},
+	softmaxGradBF16Warp:       {"softmax", "softmax_grad__bf16_warp", "sm_80", 256, 1, 60},
+	softmaxGradBF16Block:      {"softmax", "softmax_grad__bf16_block", "sm_80", 256, 1, 60},
+	softmaxGradF32Long:        {"softmax", "softmax_grad__f32_long", "sm_80", 256, 1, 60},
+	softmaxGradBF16Long:       {"softmax", "softmax_grad__bf16_long", "sm_80", 256, 1, 60},
+	softmaxGradMixedLong:      {"softmax", "softmax_grad__mixed_long", "sm_80", 256, 1, 60},
+	softmaxGradSingleLong:     {"softmax", "softmax_grad__single_long", "sm_80", 256, 1, 60},
 }
 
 func (ln *launcher) attention(id kernelID, grid dim3, shared int, o ptr, lse ptr, q ptr, k ptr, v ptr, lo ptr, hi ptr, ldo int64, ldq int64, ldk int64, ldv int64, batch int32, time int32, heads int32, group int32, depth int32, section int32, scale float32, flags uint32) {
@@ -113,11 +483,362 @@ func (ln *launcher) attention(id kernelID, grid dim3, shared int, o ptr, lse ptr
 	ln.launch(id, grid, shared)
 }
 
-func (ln *launcher) fill(id kernelID, grid dim3, shared int, y ptr, v uint32, n int32) {
+func (ln *launcher) attentionAny(id kernelID, grid dim3, shared int, o ptr, lse ptr, q ptr, k ptr, v ptr, lo ptr, hi ptr, ldo int64, ldq int64, ldk int64, ldv int64, batch int32, time int32, heads int32, group int32, depth int32, section int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.ptr(o)
+	ln.ptr(lse)
+	ln.ptr(q)
+	ln.ptr(k)
+	ln.ptr(v)
+	ln.ptr(lo)
+	ln.ptr(hi)
+	ln.i64(ldo)
+	ln.i64(ldq)
+	ln.i64(ldk)
+	ln.i64(ldv)
+	ln.i32(batch)
+	ln.i32(time)
+	ln.i32(heads)
+	ln.i32(group)
+	ln.i32(depth)
+	ln.i32(section)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) attentionDelta(id kernelID, grid dim3, shared int, delta ptr, grad ptr, o ptr, ldgrad int64, ldo int64, batch int32, time int32, heads int32, depth int32, flags uint32) {
+	ln.begin()
+	ln.ptr(delta)
+	ln.ptr(grad)
+	ln.ptr(o)
+	ln.i64(ldgrad)
+	ln.i64(ldo)
+	ln.i32(batch)
+	ln.i32(time)
+	ln.i32(heads)
+	ln.i32(depth)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) attentionAnyGrad(id kernelID, grid dim3, shared int, dq ptr, dk ptr, dv ptr, delta ptr, grad ptr, lse ptr, q ptr, k ptr, v ptr, lo ptr, hi ptr, lddq int64, lddk int64, lddv int64, ldgrad int64, ldq int64, ldk int64, ldv int64, batch int32, time int32, heads int32, group int32, depth int32, section int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.ptr(dq)
+	ln.ptr(dk)
+	ln.ptr(dv)
+	ln.ptr(delta)
+	ln.ptr(grad)
+	ln.ptr(lse)
+	ln.ptr(q)
+	ln.ptr(k)
+	ln.ptr(v)
+	ln.ptr(lo)
+	ln.ptr(hi)
+	ln.i64(lddq)
+	ln.i64(lddk)
+	ln.i64(lddv)
+	ln.i64(ldgrad)
+	ln.i64(ldq)
+	ln.i64(ldk)
+	ln.i64(ldv)
+	ln.i32(batch)
+	ln.i32(time)
+	ln.i32(heads)
+	ln.i32(group)
+	ln.i32(depth)
+	ln.i32(section)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) attentionGrad(id kernelID, grid dim3, shared int, dq ptr, dk ptr, dv ptr, delta ptr, grad ptr, lse ptr, q ptr, k ptr, v ptr, lo ptr, hi ptr, lddq int64, lddk int64, lddv int64, ldgrad int64, ldq int64, ldk int64, ldv int64, batch int32, time int32, heads int32, group int32, depth int32, section int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.ptr(dq)
+	ln.ptr(dk)
+	ln.ptr(dv)
+	ln.ptr(delta)
+	ln.ptr(grad)
+	ln.ptr(lse)
+	ln.ptr(q)
+	ln.ptr(k)
+	ln.ptr(v)
+	ln.ptr(lo)
+	ln.ptr(hi)
+	ln.i64(lddq)
+	ln.i64(lddk)
+	ln.i64(lddv)
+	ln.i64(ldgrad)
+	ln.i64(ldq)
+	ln.i64(ldk)
+	ln.i64(ldv)
+	ln.i32(batch)
+	ln.i32(time)
+	ln.i32(heads)
+	ln.i32(group)
+	ln.i32(depth)
+	ln.i32(section)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) attentionSM90(id kernelID, grid dim3, shared int, o *driver.TensorMap, q *driver.TensorMap, k *driver.TensorMap, v *driver.TensorMap, lse ptr, lo ptr, hi ptr, batch int32, time int32, heads int32, group int32, section int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.tensorMap(o)
+	ln.tensorMap(q)
+	ln.tensorMap(k)
+	ln.tensorMap(v)
+	ln.ptr(lse)
+	ln.ptr(lo)
+	ln.ptr(hi)
+	ln.i32(batch)
+	ln.i32(time)
+	ln.i32(heads)
+	ln.i32(group)
+	ln.i32(section)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) copy(id kernelID, grid dim3, shared int, dst ptr, src ptr, lddst int64, ldsrc int64, rows int32, units int32) {
+	ln.begin()
+	ln.ptr(dst)
+	ln.ptr(src)
+	ln.i64(lddst)
+	ln.i64(ldsrc)
+	ln.i32(rows)
+	ln.i32(units)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) convert(id kernelID, grid dim3, shared int, dst ptr, src ptr, lddst int64, ldsrc int64, rows int32, units int32) {
+	ln.begin()
+	ln.ptr(dst)
+	ln.ptr(src)
+	ln.i64(lddst)
+	ln.i64(ldsrc)
+	ln.i32(rows)
+	ln.i32(units)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) fill(id kernelID, grid dim3, shared int, dst ptr, v uint32, ld int64, rows int32, units int32) {
+	ln.begin()
+	ln.ptr(dst)
+	ln.u32(v)
+	ln.i64(ld)
+	ln.i32(rows)
+	ln.i32(units)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) kvAppend(id kernelID, grid dim3, shared int, kcache ptr, vcache ptr, k ptr, v ptr, slot ptr, cols int32, ldkcache int64, ldvcache int64, ldk int64, ldv int64, wide int32) {
+	ln.begin()
+	ln.ptr(kcache)
+	ln.ptr(vcache)
+	ln.ptr(k)
+	ln.ptr(v)
+	ln.ptr(slot)
+	ln.i32(cols)
+	ln.i64(ldkcache)
+	ln.i64(ldvcache)
+	ln.i64(ldk)
+	ln.i64(ldv)
+	ln.i32(wide)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) pagedAttention(id kernelID, grid dim3, shared int, o ptr, partial ptr, q ptr, keys ptr, values ptr, table ptr, seq ptr, pos ptr, ldo int64, ldq int64, ldk int64, ldv int64, ldtable int64, queries int32, heads int32, kvheads int32, depth int32, page int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.ptr(o)
+	ln.ptr(partial)
+	ln.ptr(q)
+	ln.ptr(keys)
+	ln.ptr(values)
+	ln.ptr(table)
+	ln.ptr(seq)
+	ln.ptr(pos)
+	ln.i64(ldo)
+	ln.i64(ldq)
+	ln.i64(ldk)
+	ln.i64(ldv)
+	ln.i64(ldtable)
+	ln.i32(queries)
+	ln.i32(heads)
+	ln.i32(kvheads)
+	ln.i32(depth)
+	ln.i32(page)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) joinAttention(id kernelID, grid dim3, shared int, o ptr, partial ptr, ldo int64, queries int32, heads int32, depth int32, stretches int32, flags uint32) {
+	ln.begin()
+	ln.ptr(o)
+	ln.ptr(partial)
+	ln.i64(ldo)
+	ln.i32(queries)
+	ln.i32(heads)
+	ln.i32(depth)
+	ln.i32(stretches)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) dropout(id kernelID, grid dim3, shared int, y ptr, x ptr, rng ptr, ldy int64, ldx int64, rows int32, chunks int32, per int32, cols int32, half uint32, site uint32, threshold uint32, scale float32) {
 	ln.begin()
 	ln.ptr(y)
-	ln.u32(v)
+	ln.ptr(x)
+	ln.ptr(rng)
+	ln.i64(ldy)
+	ln.i64(ldx)
+	ln.i32(rows)
+	ln.i32(chunks)
+	ln.i32(per)
+	ln.i32(cols)
+	ln.u32(half)
+	ln.u32(site)
+	ln.u32(threshold)
+	ln.f32(scale)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) add(id kernelID, grid dim3, shared int, z ptr, x ptr, y ptr, ldz int64, ldx int64, ldy int64, rows int32, chunks int32, half uint32) {
+	ln.begin()
+	ln.ptr(z)
+	ln.ptr(x)
+	ln.ptr(y)
+	ln.i64(ldz)
+	ln.i64(ldx)
+	ln.i64(ldy)
+	ln.i32(rows)
+	ln.i32(chunks)
+	ln.u32(half)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) activate(id kernelID, grid dim3, shared int, y ptr, x ptr, ldy int64, ldx int64, rows int32, chunks int32, half uint32, f int32) {
+	ln.begin()
+	ln.ptr(y)
+	ln.ptr(x)
+	ln.i64(ldy)
+	ln.i64(ldx)
+	ln.i32(rows)
+	ln.i32(chunks)
+	ln.u32(half)
+	ln.i32(f)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) activateGrad(id kernelID, grid dim3, shared int, dx ptr, dy ptr, x ptr, lddx int64, lddy int64, ldx int64, rows int32, chunks int32, half uint32, f int32) {
+	ln.begin()
+	ln.ptr(dx)
+	ln.ptr(dy)
+	ln.ptr(x)
+	ln.i64(lddx)
+	ln.i64(lddy)
+	ln.i64(ldx)
+	ln.i32(rows)
+	ln.i32(chunks)
+	ln.u32(half)
+	ln.i32(f)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) swiglu(id kernelID, grid dim3, shared int, y ptr, gate ptr, up ptr, ldy int64, ldgate int64, ldup int64, rows int32, chunks int32, half uint32) {
+	ln.begin()
+	ln.ptr(y)
+	ln.ptr(gate)
+	ln.ptr(up)
+	ln.i64(ldy)
+	ln.i64(ldgate)
+	ln.i64(ldup)
+	ln.i32(rows)
+	ln.i32(chunks)
+	ln.u32(half)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) swigluGrad(id kernelID, grid dim3, shared int, dgate ptr, dup ptr, dy ptr, gate ptr, up ptr, lddgate int64, lddup int64, lddy int64, ldgate int64, ldup int64, rows int32, chunks int32, half uint32) {
+	ln.begin()
+	ln.ptr(dgate)
+	ln.ptr(dup)
+	ln.ptr(dy)
+	ln.ptr(gate)
+	ln.ptr(up)
+	ln.i64(lddgate)
+	ln.i64(lddup)
+	ln.i64(lddy)
+	ln.i64(ldgate)
+	ln.i64(ldup)
+	ln.i32(rows)
+	ln.i32(chunks)
+	ln.u32(half)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) embed(id kernelID, grid dim3, shared int, y ptr, table ptr, idx ptr, ldy int64, ldtable int64, rows int32, chunks int32, half uint32, accumulate int32) {
+	ln.begin()
+	ln.ptr(y)
+	ln.ptr(table)
+	ln.ptr(idx)
+	ln.i64(ldy)
+	ln.i64(ldtable)
+	ln.i32(rows)
+	ln.i32(chunks)
+	ln.u32(half)
+	ln.i32(accumulate)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) sortCount(id kernelID, grid dim3, shared int, counts ptr, keys ptr, n int32, shift int32, limit int32) {
+	ln.begin()
+	ln.ptr(counts)
+	ln.ptr(keys)
 	ln.i32(n)
+	ln.i32(shift)
+	ln.i32(limit)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) sortScan(id kernelID, grid dim3, shared int, counts ptr, n int32) {
+	ln.begin()
+	ln.ptr(counts)
+	ln.i32(n)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) sortScatter(id kernelID, grid dim3, shared int, out ptr, positionsOut ptr, counts ptr, keys ptr, positions ptr, n int32, shift int32, limit int32) {
+	ln.begin()
+	ln.ptr(out)
+	ln.ptr(positionsOut)
+	ln.ptr(counts)
+	ln.ptr(keys)
+	ln.ptr(positions)
+	ln.i32(n)
+	ln.i32(shift)
+	ln.i32(limit)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) embedSum(id kernelID, grid dim3, shared int, dtable ptr, dy ptr, keys ptr, positions ptr, lddtable int64, lddy int64, n int32, slices int32, cols int32, limit int32, half uint32, accumulate int32) {
+	ln.begin()
+	ln.ptr(dtable)
+	ln.ptr(dy)
+	ln.ptr(keys)
+	ln.ptr(positions)
+	ln.i64(lddtable)
+	ln.i64(lddy)
+	ln.i32(n)
+	ln.i32(slices)
+	ln.i32(cols)
+	ln.i32(limit)
+	ln.u32(half)
+	ln.i32(accumulate)
 	ln.launch(id, grid, shared)
 }
 
@@ -138,6 +859,93 @@ func (ln *launcher) gemm(id kernelID, grid dim3, shared int, out ptr, a ptr, b p
 	ln.i32(ldp)
 	ln.i32(ldr)
 	ln.i32(slice)
+	ln.i32(act)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) gemmf32(id kernelID, grid dim3, shared int, out ptr, a ptr, b ptr, bias ptr, pre ptr, residual ptr, m int32, n int32, k int32, lda int32, ldb int32, ldo int32, ldp int32, ldr int32, slice int32, act int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.ptr(out)
+	ln.ptr(a)
+	ln.ptr(b)
+	ln.ptr(bias)
+	ln.ptr(pre)
+	ln.ptr(residual)
+	ln.i32(m)
+	ln.i32(n)
+	ln.i32(k)
+	ln.i32(lda)
+	ln.i32(ldb)
+	ln.i32(ldo)
+	ln.i32(ldp)
+	ln.i32(ldr)
+	ln.i32(slice)
+	ln.i32(act)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) gemmreduce(id kernelID, grid dim3, shared int, out ptr, slices ptr, bias ptr, pre ptr, residual ptr, m int32, n int32, ld int32, ldo int32, ldp int32, ldr int32, count int32, act int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.ptr(out)
+	ln.ptr(slices)
+	ln.ptr(bias)
+	ln.ptr(pre)
+	ln.ptr(residual)
+	ln.i32(m)
+	ln.i32(n)
+	ln.i32(ld)
+	ln.i32(ldo)
+	ln.i32(ldp)
+	ln.i32(ldr)
+	ln.i32(count)
+	ln.i32(act)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) gemmsm90(id kernelID, grid dim3, shared int, a *driver.TensorMap, b *driver.TensorMap, out *driver.TensorMap, preOut *driver.TensorMap, bias ptr, pre ptr, residual ptr, m int32, n int32, k int32, ldp int32, ldr int32, slice int32, splits int32, act int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.tensorMap(a)
+	ln.tensorMap(b)
+	ln.tensorMap(out)
+	ln.tensorMap(preOut)
+	ln.ptr(bias)
+	ln.ptr(pre)
+	ln.ptr(residual)
+	ln.i32(m)
+	ln.i32(n)
+	ln.i32(k)
+	ln.i32(ldp)
+	ln.i32(ldr)
+	ln.i32(slice)
+	ln.i32(splits)
+	ln.i32(act)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) gemv(id kernelID, grid dim3, shared int, out ptr, a ptr, b ptr, bias ptr, pre ptr, residual ptr, m int32, n int32, k int32, lda int64, ldb int64, ldo int32, ldp int32, ldr int32, act int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.ptr(out)
+	ln.ptr(a)
+	ln.ptr(b)
+	ln.ptr(bias)
+	ln.ptr(pre)
+	ln.ptr(residual)
+	ln.i32(m)
+	ln.i32(n)
+	ln.i32(k)
+	ln.i64(lda)
+	ln.i64(ldb)
+	ln.i32(ldo)
+	ln.i32(ldp)
+	ln.i32(ldr)
 	ln.i32(act)
 	ln.f32(scale)
 	ln.u32(flags)
@@ -203,6 +1011,58 @@ func (ln *launcher) muonUpdate(id kernelID, grid dim3, shared int, w ptr, master
 	ln.launch(id, grid, shared)
 }
 
+func (ln *launcher) norm(id kernelID, grid dim3, shared int, y ptr, sum ptr, stats ptr, x ptr, r ptr, w ptr, b ptr, ldy int64, ldsum int64, ldx int64, ldr int64, rows int32, cols int32, half uint32, eps float32, scale float32) {
+	ln.begin()
+	ln.ptr(y)
+	ln.ptr(sum)
+	ln.ptr(stats)
+	ln.ptr(x)
+	ln.ptr(r)
+	ln.ptr(w)
+	ln.ptr(b)
+	ln.i64(ldy)
+	ln.i64(ldsum)
+	ln.i64(ldx)
+	ln.i64(ldr)
+	ln.i32(rows)
+	ln.i32(cols)
+	ln.u32(half)
+	ln.f32(eps)
+	ln.f32(scale)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) normGrad(id kernelID, grid dim3, shared int, dx ptr, partial ptr, dy ptr, h ptr, w ptr, residual ptr, stats ptr, lddx int64, lddy int64, ldh int64, ldresidual int64, rows int32, cols int32, half uint32, scale float32) {
+	ln.begin()
+	ln.ptr(dx)
+	ln.ptr(partial)
+	ln.ptr(dy)
+	ln.ptr(h)
+	ln.ptr(w)
+	ln.ptr(residual)
+	ln.ptr(stats)
+	ln.i64(lddx)
+	ln.i64(lddy)
+	ln.i64(ldh)
+	ln.i64(ldresidual)
+	ln.i32(rows)
+	ln.i32(cols)
+	ln.u32(half)
+	ln.f32(scale)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) normColumns(id kernelID, grid dim3, shared int, dw ptr, db ptr, partial ptr, cols int32, parts int32, accumulate int32) {
+	ln.begin()
+	ln.ptr(dw)
+	ln.ptr(db)
+	ln.ptr(partial)
+	ln.i32(cols)
+	ln.i32(parts)
+	ln.i32(accumulate)
+	ln.launch(id, grid, shared)
+}
+
 func (ln *launcher) squareSums(id kernelID, grid dim3, shared int, partial ptr, x ptr, cols int64, ld int64, pieces int32, perRow int32, wide int32) {
 	ln.begin()
 	ln.ptr(partial)
@@ -260,5 +1120,63 @@ func (ln *launcher) sumRows(id kernelID, grid dim3, shared int, out ptr, in ptr,
 	ln.i32(chunk)
 	ln.i32(wide)
 	ln.i32(accumulate)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) rope(id kernelID, grid dim3, shared int, y ptr, x ptr, table ptr, pos ptr, ldy int64, ldx int64, ldtable int64, rows int32, pairs int32, per int32, rest int32, half uint32, sign float32) {
+	ln.begin()
+	ln.ptr(y)
+	ln.ptr(x)
+	ln.ptr(table)
+	ln.ptr(pos)
+	ln.i64(ldy)
+	ln.i64(ldx)
+	ln.i64(ldtable)
+	ln.i32(rows)
+	ln.i32(pairs)
+	ln.i32(per)
+	ln.i32(rest)
+	ln.u32(half)
+	ln.f32(sign)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) sample(id kernelID, grid dim3, shared int, next ptr, logp ptr, logits ptr, parameters ptr, seen ptr, vocab int32, ld int64, ldparameters int64, ldseen int64) {
+	ln.begin()
+	ln.ptr(next)
+	ln.ptr(logp)
+	ln.ptr(logits)
+	ln.ptr(parameters)
+	ln.ptr(seen)
+	ln.i32(vocab)
+	ln.i64(ld)
+	ln.i64(ldparameters)
+	ln.i64(ldseen)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) softmax(id kernelID, grid dim3, shared int, y ptr, x ptr, ldy int64, ldx int64, rows int32, cols int32, half uint32) {
+	ln.begin()
+	ln.ptr(y)
+	ln.ptr(x)
+	ln.i64(ldy)
+	ln.i64(ldx)
+	ln.i32(rows)
+	ln.i32(cols)
+	ln.u32(half)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) softmaxGrad(id kernelID, grid dim3, shared int, dx ptr, dy ptr, y ptr, lddx int64, lddy int64, ldy int64, rows int32, cols int32, half uint32) {
+	ln.begin()
+	ln.ptr(dx)
+	ln.ptr(dy)
+	ln.ptr(y)
+	ln.i64(lddx)
+	ln.i64(lddy)
+	ln.i64(ldy)
+	ln.i32(rows)
+	ln.i32(cols)
+	ln.u32(half)
 	ln.launch(id, grid, shared)
 }
