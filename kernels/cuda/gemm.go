@@ -46,7 +46,7 @@ const (
 
 // multiply queues a product.
 func (b *Backend) multiply(p *product) {
-	if p.m > 0 && p.n > 0 {
+	if p.m > 0 && p.n > 0 && !b.gemv(p) {
 		b.multiplyAs(p, b.plan(p))
 	}
 }

@@ -57,15 +57,15 @@ const (
 	kvAppendF32BF16
 	kvAppendBF16F32
 	kvAppendBF16BF16
-	pagedAttentionF321
-	pagedAttentionF324
-	pagedAttentionBF16641
-	pagedAttentionBF16644
-	pagedAttentionBF16648
-	pagedAttentionBF161281
-	pagedAttentionBF161284
-	pagedAttentionBF161288
-	pagedAttentionAny1
+	pagedAttentionF32H1
+	pagedAttentionF32H4
+	pagedAttentionD64H1
+	pagedAttentionD64H4
+	pagedAttentionD64H8
+	pagedAttentionD128H1
+	pagedAttentionD128H4
+	pagedAttentionD128H8
+	pagedAttentionAny
 	joinAttentionF32
 	dropoutF32
 	dropoutBF16
@@ -279,15 +279,15 @@ var kernelTable = [kernelCount]kernelInfo{
 	kvAppendF32BF16:           {"decode", "kv_append__f32_bf16", "sm_80", 128, 1, 84},
 	kvAppendBF16F32:           {"decode", "kv_append__bf16_f32", "sm_80", 128, 1, 84},
 	kvAppendBF16BF16:          {"decode", "kv_append__bf16_bf16", "sm_80", 128, 1, 84},
-	pagedAttentionF321:        {"decode", "paged_attention__f32_1", "sm_80", 128, 1, 132},
-	pagedAttentionF324:        {"decode", "paged_attention__f32_4", "sm_80", 128, 1, 132},
-	pagedAttentionBF16641:     {"decode", "paged_attention__bf16_64_1", "sm_80", 128, 1, 132},
-	pagedAttentionBF16644:     {"decode", "paged_attention__bf16_64_4", "sm_80", 128, 1, 132},
-	pagedAttentionBF16648:     {"decode", "paged_attention__bf16_64_8", "sm_80", 128, 1, 132},
-	pagedAttentionBF161281:    {"decode", "paged_attention__bf16_128_1", "sm_80", 128, 1, 132},
-	pagedAttentionBF161284:    {"decode", "paged_attention__bf16_128_4", "sm_80", 128, 1, 132},
-	pagedAttentionBF161288:    {"decode", "paged_attention__bf16_128_8", "sm_80", 128, 1, 132},
-	pagedAttentionAny1:        {"decode", "paged_attention__any_1", "sm_80", 128, 1, 132},
+	pagedAttentionF32H1:       {"decode", "paged_attention__f32_h1", "sm_80", 128, 1, 132},
+	pagedAttentionF32H4:       {"decode", "paged_attention__f32_h4", "sm_80", 128, 1, 132},
+	pagedAttentionD64H1:       {"decode", "paged_attention__d64_h1", "sm_80", 128, 1, 132},
+	pagedAttentionD64H4:       {"decode", "paged_attention__d64_h4", "sm_80", 128, 1, 132},
+	pagedAttentionD64H8:       {"decode", "paged_attention__d64_h8", "sm_80", 128, 1, 132},
+	pagedAttentionD128H1:      {"decode", "paged_attention__d128_h1", "sm_80", 128, 1, 132},
+	pagedAttentionD128H4:      {"decode", "paged_attention__d128_h4", "sm_80", 128, 1, 132},
+	pagedAttentionD128H8:      {"decode", "paged_attention__d128_h8", "sm_80", 128, 1, 132},
+	pagedAttentionAny:         {"decode", "paged_attention__any", "sm_80", 128, 1, 132},
 	joinAttentionF32:          {"decode", "join_attention__f32", "sm_80", 128, 1, 44},
 	dropoutF32:                {"dropout", "dropout__f32", "sm_80", 256, 1, 72},
 	dropoutBF16:               {"dropout", "dropout__bf16", "sm_80", 256, 1, 72},
