@@ -28,3 +28,12 @@ func (w *warp) acquire(clocks []uint32) {}
 
 // joinClocks adds what b knows to a.
 func joinClocks(a, b []uint32) []uint32 { return a }
+
+func (w *warp) releaseInto(clocks []uint32) []uint32 { return clocks }
+
+func (t *transfer) check(w *warp, m uint32, A *lanes, s shape)          {}
+func (t *transfer) count(w *warp, m uint32, A *lanes)                   {}
+func (w *warp) checkAtomic(l int, addr uint64, n int, read, write bool) {}
+func (w *warp) releaseFence(m uint32)                                   {}
+func (w *warp) observeWord(addr uint64, acquire bool)                       {}
+func (w *warp) publishWord(addr uint64, release bool)                       {}

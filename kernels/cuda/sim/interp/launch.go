@@ -248,7 +248,7 @@ func (u *unit) turns(at **warp) {
 		order = append(order, b.warps...)
 	}
 	for {
-		live, before := 0, u.events
+		live, before, spinning := 0, u.events, u.idle
 		if u.rng != nil {
 			u.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		}
@@ -264,7 +264,7 @@ func (u *unit) turns(at **warp) {
 		if live == 0 {
 			return
 		}
-		if u.events == before && !u.land() {
+		if u.events == before && !u.land() && u.idle == spinning {
 			*at = nil
 			u.deadlock()
 		}

@@ -106,6 +106,7 @@ next:
 	w.state = done
 	w.u.events++
 	w.finish()
+	w.b.left()
 }
 
 // part gives lanes their own way until they reach join.

@@ -13,6 +13,7 @@ type Stats struct {
 	GlobalStores, GlobalStoreSectors    int64
 	GlobalBytesRead, GlobalBytesWritten int64 // by lanes that take part
 
+	Atomics          int64 // by lane
 	SharedRequests   int64 // ld.shared and st.shared of a warp
 	SharedWavefronts int64 // cycles they take
 	SharedIdeal      int64 // cycles they would take without bank conflicts
@@ -36,6 +37,7 @@ func (s *Stats) add(other *Stats) {
 	s.GlobalStoreSectors += other.GlobalStoreSectors
 	s.GlobalBytesRead += other.GlobalBytesRead
 	s.GlobalBytesWritten += other.GlobalBytesWritten
+	s.Atomics += other.Atomics
 	s.SharedRequests += other.SharedRequests
 	s.SharedWavefronts += other.SharedWavefronts
 	s.SharedIdeal += other.SharedIdeal

@@ -105,7 +105,8 @@ func (o *operands) record() {
 		in.preads = append(in.preads, in.guard)
 	}
 	for i, arg := range o.arg {
-		dest := i == 0 && !noDest[o.part[0]] && !strings.HasPrefix(arg, "[")
+		reduces := o.part[0] == "bar" && len(o.part) > 1 && o.part[1] == "red" || o.part[0] == "barrier" && o.has("red")
+		dest := i == 0 && (reduces || !noDest[o.part[0]]) && !strings.HasPrefix(arg, "[")
 		for _, name := range strings.FieldsFunc(arg, func(r rune) bool { return !wordByte(byte(r)) || r > 127 }) {
 			r := o.a.reg(name)
 			switch {

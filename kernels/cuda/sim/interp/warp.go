@@ -33,7 +33,9 @@ type unit struct {
 	run    *launch
 	blocks []*block
 	rng    *rand.Rand // nil: warps take turns in order
+	time   uint64     // of %clock
 	events int        // grows whenever something happened that another warp may wait for
+	idle   int        // grows whenever a warp gives up its turn to wait for memory to change
 	stats  *Stats     // nil: do not count
 
 	// queue holds asynchronous copies that may still be under way. One lands when no warp can move.
@@ -79,10 +81,11 @@ type warp struct {
 	yield bool // set by an instruction of kind waits that gives up the turn
 	again bool // with yield: run the same instruction once more
 	steps uint64
+	spins uint64 // accesses that may be part of a loop that waits for another warp
 	local []byte // lane after lane
 	count []int64
-	tmp   lanes // result of a partly masked instruction
-	lane  int   // of the access that is being made, for messages; -1 unknown
+	tmp   lanes  // result of a partly masked instruction
+	carry uint32 // of extended-precision addition, a bit per lane
 
 	order // clocks of the checker
 	ext   warpExt
@@ -128,6 +131,9 @@ func (w *warp) whole(m uint32) {
 
 // thread is the linear index of a lane in its block.
 func (w *warp) thread(lane int) int { return w.id*32 + lane }
+
+// firstLane is the lowest lane of m.
+func firstLane(m uint32) int { return bits.TrailingZeros32(m) }
 
 // each calls f for every lane in m.
 func each(m uint32, f func(l int)) {
