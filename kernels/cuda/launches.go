@@ -289,10 +289,10 @@ var kernelTable = [kernelCount]kernelInfo{
 	pagedAttentionD128H8:      {"decode", "paged_attention__d128_h8", "sm_80", 128, 1, 132},
 	pagedAttentionAny:         {"decode", "paged_attention__any", "sm_80", 128, 1, 132},
 	joinAttentionF32:          {"decode", "join_attention__f32", "sm_80", 128, 1, 44},
-	dropoutF32:                {"dropout", "dropout__f32", "sm_80", 256, 1, 72},
-	dropoutBF16:               {"dropout", "dropout__bf16", "sm_80", 256, 1, 72},
-	dropoutMixed:              {"dropout", "dropout__mixed", "sm_80", 256, 1, 72},
-	dropoutSingle:             {"dropout", "dropout__single", "sm_80", 256, 1, 72},
+	dropoutF32:                {"dropout", "dropout__f32", "sm_80", 256, 1, 76},
+	dropoutBF16:               {"dropout", "dropout__bf16", "sm_80", 256, 1, 76},
+	dropoutMixed:              {"dropout", "dropout__mixed", "sm_80", 256, 1, 76},
+	dropoutSingle:             {"dropout", "dropout__single", "sm_80", 256, 1, 76},
 	addF32:                    {"elementwise", "add__f32", "sm_80", 256, 1, 60},
 	addBF16:                   {"elementwise", "add__bf16", "sm_80", 256, 1, 60},
 	addMixed:                  {"elementwise", "add__mixed", "sm_80", 256, 1, 60},
@@ -689,7 +689,7 @@ func (ln *launcher) joinAttention(id kernelID, grid dim3, shared int, o ptr, par
 	ln.launch(id, grid, shared)
 }
 
-func (ln *launcher) dropout(id kernelID, grid dim3, shared int, y ptr, x ptr, rng ptr, ldy int64, ldx int64, rows int32, chunks int32, per int32, cols int32, half uint32, site uint32, threshold uint32, scale float32) {
+func (ln *launcher) dropout(id kernelID, grid dim3, shared int, y ptr, x ptr, rng ptr, ldy int64, ldx int64, rows int32, chunks int32, firstRow int32, per int32, cols int32, half uint32, site uint32, threshold uint32, scale float32) {
 	ln.begin()
 	ln.ptr(y)
 	ln.ptr(x)
@@ -698,6 +698,7 @@ func (ln *launcher) dropout(id kernelID, grid dim3, shared int, y ptr, x ptr, rn
 	ln.i64(ldx)
 	ln.i32(rows)
 	ln.i32(chunks)
+	ln.i32(firstRow)
 	ln.i32(per)
 	ln.i32(cols)
 	ln.u32(half)

@@ -4,32 +4,62 @@
 
 constexpr int NO_ACTIVATION = 0, GELU = 1, GELU_ERF = 2, SILU = 3, TANH = 4;  // kernels.Activation
 
-// erf errs by 2e-7: Abramowitz and Stegun 1964, 7.1.26.
-DEV float erf(float x) {
-  float a = abs(x), t = rcp(fma(0.3275911f, a, 1.f));
-  float p = fma(fma(fma(fma(1.061405429f, t, -1.453152027f), t, 1.421413741f), t, -0.284496736f), t, 0.254829592f) * t;
-  return copysign(fma(-p, exp2(a * a * -LOG2E), 1.f), x);
+// s = σ(x) and slope = s(1 - s). The exponential is held to what is finite, so that its product with s is no NaN.
+DEV void logistic(float x, float& s, float& slope) {
+  float e = exp2(min(x * -LOG2E, 126.f));
+  s = rcp(1.f + e);
+  slope = e * s * s;
 }
-// Φ(x)
-DEV float normal_cdf(float x) { return fma(0.5f, erf(x * 0.707106781186547524f), 0.5f); }
 
-constexpr float GELU_SCALE = 0.797884560802865356f, GELU_CUBE = 0.044715f;  // √(2/π)
-DEV float gelu_tanh(float x) { return tanh(GELU_SCALE * fma(GELU_CUBE * x * x, x, x)); }
-DEV float gelu(float x) { return 0.5f * x * (1.f + gelu_tanh(x)); }
+// GELU is x·½(1 + tanh z) = x·σ(2z), z = √(2/π)(x + 0.044715x³): no digits cancel, and one exponential is enough.
+constexpr float GELU_SCALE = 2 * 0.797884560802865356f, GELU_CUBE = 0.044715f;
+DEV float gelu(float x) { return x * sigmoid(GELU_SCALE * fma(GELU_CUBE * x * x, x, x)); }
 DEV float gelu_slope(float x) {
-  float t = gelu_tanh(x), dz = GELU_SCALE * fma(3 * GELU_CUBE * x, x, 1.f);
-  return fma(0.5f * x * fma(-t, t, 1.f), dz, fma(0.5f, t, 0.5f));
+  float s, ds, square = x * x;
+  logistic(GELU_SCALE * fma(GELU_CUBE * square, x, x), s, ds);
+  return fma(x * ds, GELU_SCALE * fma(3 * GELU_CUBE, square, 1.f), s);
 }
-DEV float gelu_erf(float x) { return x * normal_cdf(x); }
+
+// phi = Φ(x) and e = exp(-x²/2). Φ(-|x|) is e·t·P(t), t = 1/(1 + 0.31|x|): the form of Abramowitz and Stegun 1964, 7.1.26, with
+// coefficients that err by 1.7e-7 of the result over 0 <= |x| <= 14.
+DEV void normal(float x, float& phi, float& e) {
+  e = exp2(x * x * (-0.5f * LOG2E));
+  float t = rcp(fma(abs(x), 0.31f, 1.f));
+  float p = fma(0.03584076264215423f, t, -0.14160085341734865f);
+  p = fma(p, t, 0.1550618985354758f);
+  p = fma(p, t, -0.014898344637218468f);
+  p = fma(p, t, 0.11010769804303061f);
+  p = fma(p, t, 0.10777175881040293f);
+  p = fma(p, t, 0.12406024545800398f);
+  p = fma(p, t, 0.12365691576309851f);
+  phi = p * t * e;
+  phi = x < 0 ? phi : 1.f - phi;
+}
+DEV float gelu_erf(float x) {
+  float phi, e;
+  normal(x, phi, e);
+  return x * phi;
+}
 DEV float gelu_erf_slope(float x) {
-  float density = 0.398942280401432678f * exp2(x * x * (-0.5f * LOG2E));  // 1/√(2π)
-  return fma(x, density, normal_cdf(x));
+  float phi, e;
+  normal(x, phi, e);
+  return fma(x * 0.398942280401432678f, e, phi);  // 1/√(2π)
 }
+
 DEV float silu(float x) { return x * sigmoid(x); }
 DEV float silu_slope(float x) {
-  float s = sigmoid(x);
-  return s * fma(x, 1.f - s, 1.f);
+  float s, ds;
+  logistic(x, s, ds);
+  return fma(x, ds, s);
 }
+// value = SiLU(x), slope = SiLU'(x)
+DEV void silu_both(float x, float& value, float& slope) {
+  float s, ds;
+  logistic(x, s, ds);
+  value = x * s;
+  slope = fma(x, ds, s);
+}
+
 DEV float tanh_slope(float x) {
   float t = tanh(x);
   return fma(-t, t, 1.f);

@@ -46,7 +46,7 @@ typedef long long int64;
 
 struct bf16 { uint16 x; };  // storage; arithmetic is f32
 struct f16 { uint16 x; };   // storage; only read
-struct alignas(64) TensorMap { uint64 opaque[16]; };  // CUtensorMap
+struct alignas(64) TensorMap { uint64 word[16]; };  // CUtensorMap
 
 // 16, 8 and 4 bytes that load and store as one access.
 typedef uint32 uint32x4 __attribute__((ext_vector_type(4)));
@@ -69,13 +69,18 @@ DEV uint32 max(uint32 a, uint32 b) { return a > b ? a : b; }
 DEV int64 min(int64 a, int64 b) { return a < b ? a : b; }
 DEV int64 max(int64 a, int64 b) { return a > b ? a : b; }
 
+// opaque hides from the compiler that a value does not change, so that it makes no copy of a loop for each of its cases.
+DEV int opaque(int v) { PTX("" : "+r"(v)); return v; }
+DEV uint32 opaque(uint32 v) { PTX("" : "+r"(v)); return v; }
+template <class T> DEV T* opaque(T* v) { PTX("" : "+l"(v)); return v; }
+
 // ---- arithmetic: one instruction each, with the accuracy that the PTX manual promises ----
 // max and min return the other operand if one is NaN.
 DEV float max(float a, float b) { float r; asm("max.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r; }
 DEV float min(float a, float b) { float r; asm("min.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r; }
 DEV float abs(float a) { return __builtin_fabsf(a); }
 DEV float copysign(float a, float s) { return __builtin_copysignf(a, s); }
-DEV float fma(float a, float b, float c) { float r; asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(r) : "f"(a), "f"(b), "f"(c)); return r; }
+DEV float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 // add and mul round once and are never contracted to a fused multiplication and addition.
 DEV float add(float a, float b) { float r; asm("add.rn.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r; }
 DEV float mul(float a, float b) { float r; asm("mul.rn.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r; }
@@ -179,6 +184,7 @@ DEV uint32 atomic_exchange(uint32* p, uint32 v) { uint32 r; PTX("atom.global.exc
 DEV uint32 atomic_compare(uint32* p, uint32 old, uint32 v) {
   uint32 r; PTX("atom.global.cas.b32 %0, [%1], %2, %3;" : "=r"(r) : "l"(p), "r"(old), "r"(v) : "memory"); return r; }
 DEV uint32 shared_add(uint32* p, uint32 v) { uint32 r; PTX("atom.shared.add.u32 %0, [%1], %2;" : "=r"(r) : "r"(smem(p)), "r"(v) : "memory"); return r; }
+DEV uint64 shared_add(uint64* p, uint64 v) { uint64 r; PTX("atom.shared.add.u64 %0, [%1], %2;" : "=l"(r) : "r"(smem(p)), "l"(v) : "memory"); return r; }
 DEV uint32 shared_max(uint32* p, uint32 v) { uint32 r; PTX("atom.shared.max.u32 %0, [%1], %2;" : "=r"(r) : "r"(smem(p)), "r"(v) : "memory"); return r; }
 DEV uint32 shared_or(uint32* p, uint32 v) { uint32 r; PTX("atom.shared.or.b32 %0, [%1], %2;" : "=r"(r) : "r"(smem(p)), "r"(v) : "memory"); return r; }
 
