@@ -17,6 +17,13 @@ func translateMove(o *operands) op {
 	switch {
 	case o.typ == "pred":
 		d, _ := o.pred(o.arg[0])
+		if v, err := immediate(o.arg[1]); err == nil {
+			value := uint32(0)
+			if v != 0 {
+				value = full
+			}
+			return func(w *warp, m uint32) { w.setPred(d, m, value) }
+		}
 		a, neg := o.pred(o.arg[1])
 		return func(w *warp, m uint32) { w.setPred(d, m, w.pred(a, neg)) }
 	case strings.HasPrefix(o.arg[1], "{"):
