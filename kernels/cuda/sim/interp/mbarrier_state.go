@@ -13,6 +13,7 @@ type mbarrier struct {
 	pending  int    // arrivals still missing in this phase
 	tx       int    // bytes still expected in this phase; negative while copies are ahead of expect_tx
 	observed bool   // a wait has returned true for the last completed phase
+	barrierSync
 }
 
 // newMbarrier is mbarrier.init.

@@ -1,0 +1,222 @@
+package interp
+
+import "math/bits"
+
+// blockExt is what asynchronous copies and products keep per block.
+type blockExt struct {
+	bars    map[uint32]*mbarrier // by offset in shared memory
+	groups  []warpgroup
+	cluster clusterBarrier // of the block of rank 0
+	regs    registerFile
+	live    int // warps that have not ended
+}
+
+// warpExt is the same per warp.
+type warpExt struct {
+	copies   copies
+	stores   stores
+	products products
+	cluster  clusterWait
+	waiting  waitingFor
+	regs     int // registers per thread that setmaxnreg has set, 0 before
+	moves    int // how often it has been executed
+}
+
+func init() {
+	extend("fence", "mbarrier_init", func(o *operands) op {
+		if !o.has("release.cluster") || !o.want(0, 0) {
+			return nil
+		}
+		return func(w *warp, m uint32) { w.fenceBarriers() }
+	})
+	extend("fence", "proxy", func(o *operands) op {
+		switch {
+		case o.has("async"):
+			o.one("shared::cta", "shared::cluster", "global")
+			global := o.has("global")
+			o.want(0, 0)
+			return func(w *warp, m uint32) { w.fenceProxy(m, !global) }
+		case o.has("tensormap::generic"), o.has("alias"):
+			o.one("acquire", "release")
+			o.one("cta", "cluster", "gpu", "sys")
+			return func(*warp, uint32) {}
+		}
+		return nil
+	})
+	extend("prefetch", "tensormap", func(o *operands) op {
+		o.one("const", "param")
+		if !o.want(1, 1) {
+			return nil
+		}
+		base, off := o.addr(o.arg[0])
+		return func(w *warp, m uint32) {
+			each(m, func(l int) {
+				b := box{mapBase: base, mapOff: off}
+				b.check(w, l)
+			})
+		}
+	})
+	families["setmaxnreg"] = translateSetRegisters
+}
+
+// later queues what happens when no warp can move without it.
+func (w *warp) later(f func()) { w.u.queue = append(w.u.queue, f) }
+
+// ended tells whether all warps of the block have.
+func (b *block) ended() bool {
+	for _, w := range b.warps {
+		if w.state != done {
+			return false
+		}
+	}
+	return true
+}
+
+// finish is called when the last lane of a warp has ended.
+func (w *warp) finish() {
+	w.flushStores()
+	if n := len(w.ext.products.flying); n > 0 {
+		faultf(-1, "the warp ends with %d wgmma under way: the wgmma of line %d was never waited for", n, w.run.k.code[w.ext.products.flying[0].p.pc].line)
+	}
+	if w.ext.cluster.passed != 0 {
+		faultf(lowest(w.ext.cluster.passed), "the thread has arrived at the cluster's barrier and ends without waiting")
+	}
+	w.endRegisters()
+	w.u.clusterPhase()
+	w.endOrder()
+}
+
+// registerFile is the register file of a block, for setmaxnreg.
+type registerFile struct {
+	perThread int // at launch
+	free      int // registers that nobody has
+}
+
+// registersAtLaunch is what ptxas gives each thread of a kernel with launch bounds: an equal share of 64 K, a multiple of 8.
+func (b *block) registersAtLaunch() int {
+	threads := (b.threads + 31) &^ 31
+	return min(65536/threads&^7, 256)
+}
+
+// translateSetRegisters: setmaxnreg.inc/.dec.sync.aligned.u32 n.
+func translateSetRegisters(o *operands) op {
+	grow, shrink := o.has("inc"), o.has("dec")
+	if grow == shrink || !o.has("sync.aligned") || o.typ != "u32" || !o.want(1, 1) {
+		return nil
+	}
+	n := o.imm(0)
+	if n < 24 || n > 256 || n%8 != 0 {
+		o.fail("%d registers: a multiple of 8 from 24 to 256 expected", n)
+	}
+	if o.a.k.Threads == 0 {
+		o.fail("ptxas ignores setmaxnreg in a kernel without launch bounds")
+	}
+	o.in.kind = waits
+	return func(w *warp, m uint32) {
+		w.inWarpgroup(m)
+		f := &w.b.ext.regs
+		if f.perThread == 0 {
+			f.perThread = w.b.registersAtLaunch()
+		}
+		if w.ext.regs == 0 {
+			w.ext.regs = f.perThread
+		}
+		more := 32 * (n - w.ext.regs)
+		switch {
+		case grow && more < 0:
+			faultf(-1, "setmaxnreg.inc to %d registers of a thread that has %d", n, w.ext.regs)
+		case shrink && more > 0:
+			faultf(-1, "setmaxnreg.dec to %d registers of a thread that has %d", n, w.ext.regs)
+		case more > f.free:
+			w.ext.waiting = waitingFor{registers: more, free: f.free}
+			w.yield, w.again = true, true
+			return
+		}
+		f.free -= more
+		w.ext.regs = n
+		w.ext.moves++
+		w.ext.waiting = waitingFor{}
+		w.u.events++
+	}
+}
+
+// endRegisters checks that a warp has executed the warpgroup's instructions as often as the others that have ended.
+func (w *warp) endRegisters() {
+	for _, x := range w.b.warps {
+		if x.id/4 != w.id/4 || x == w || x.state != done {
+			continue
+		}
+		if x.ext.moves != w.ext.moves {
+			faultf(-1, "warps %d and %d of a warpgroup have executed %d and %d setmaxnreg", x.id, w.id, x.ext.moves, w.ext.moves)
+		}
+		if x.ext.products.serial != w.ext.products.serial {
+			faultf(-1, "warps %d and %d of a warpgroup have executed %d and %d wgmma", x.id, w.id, x.ext.products.serial, w.ext.products.serial)
+		}
+	}
+}
+
+// check faults unless the address is that of a tensor map.
+func (b *box) check(w *warp, l int) {
+	addr := w.reg(b.mapBase)[l] + b.mapOff
+	if addr%64 != 0 {
+		faultf(l, "the tensor map at %s is not at a multiple of 64", w.where(addr))
+	}
+	var enc [128]byte
+	copy(enc[:64], w.at(l, addr, 64))
+	copy(enc[64:], w.at(l, addr+64, 64))
+	if _, err := decodeTensorMap(&enc); err != nil {
+		faultf(l, "tensor map at %s: %v", w.where(addr), err)
+	}
+}
+
+// The hooks of the checker.
+
+func (w *warp) touch(l int, b *block, at uint32, n int, write bool) {}
+func (w *warp) launchWrite(l int, b *block, at uint32, n int)       {}
+func (w *warp) landWrite(l int, b *block, at uint32, n int)         {}
+func (w *warp) readGlobal(l int, addr uint64, n int) []byte         { return w.globalBytes(l, addr, n) }
+func (w *warp) writeGlobal(l int, addr uint64, n int, atomic bool) []byte {
+	return w.globalBytes(l, addr, n)
+}
+func (w *warp) reach(l int, b *block)                    {}
+func (w *warp) useBarrier(l int, b *block, m *mbarrier)  {}
+func (w *warp) barrierFenced(b *block, m *mbarrier) bool { return m.visible }
+func (w *warp) forget(b *block, at uint32, n int)        {}
+func (b *block) newActor() int                           { return 0 }
+func (w *warp) learn(actor int, phase uint32)            {}
+func (w *warp) launchBulk(c *bulkLoad, b *block)         {}
+func (w *warp) landBulk(c *bulkLoad, x target)           {}
+func (w *warp) launchStore(c *bulkStore)                 {}
+func (w *warp) landStore(c *bulkStore)                   {}
+func (w *warp) issueReads(p *product)                    {}
+func (w *warp) finishReads(p *product)                   {}
+func (w *warp) holdRegisters(p *product)                 {}
+func (w *warp) releaseRegisters()                        {}
+func (w *warp) fenceRegisters()                          {}
+func (w *warp) endOrder()                                {}
+
+// fenceBarriers makes the mbarriers that this warp has initialised visible.
+func (w *warp) fenceBarriers() {
+	for _, m := range w.b.ext.bars {
+		if m.creator == w {
+			m.visible = true
+		}
+	}
+}
+
+func (w *warp) fenceProxy(m uint32, shared bool) {
+	if shared {
+		w.fenceBarriers()
+	}
+}
+
+// globalBytes is n bytes of global memory.
+func (w *warp) globalBytes(l int, addr uint64, n int) []byte {
+	b, err := w.run.h.Bytes(addr, n)
+	if err != nil {
+		faultf(l, "global access out of bounds: %v", err)
+	}
+	return b
+}
+
+var _ = bits.Len
