@@ -75,7 +75,7 @@ func (p *attending) half(flag uint32, t kernels.Tensor) {
 // size is the bf16 kernels that take the operands, nil if none do: they copy rows in pieces of 16 bytes, and their running
 // maximum is that of scores before scaling.
 func (b *Backend) attentionSize(p *attending, operands ...kernels.Tensor) *attentionSize {
-	if !b.wholeChunks(operands...) || p.HeadDim%8 != 0 || p.scale < 0 {
+	if !b.wholeChunks(operands...) || p.HeadDim%8 != 0 || p.scale <= 0 {
 		return nil
 	}
 	for i := range attentionSizes {
@@ -112,6 +112,10 @@ func (p *attending) grid(heads, rows, slabs int) (g dim3, section int32) {
 // Attention is o = softmax(s·q·kᵀ)·v for each head.
 func (b *Backend) Attention(o, lse, q, k, v, lo, hi kernels.Tensor, a kernels.Attn) {
 	p := b.attending(q, lo, hi, a)
+	if b.fitsTMA(&p, o, q, k, v) {
+		b.attendOnHopper(&p, o, lse, q, k, v)
+		return
+	}
 	launch, kernel, shared := b.attentionAny, attentionAny1, 0
 	rows, slabs := anyTile, 1
 	if s := b.attentionSize(&p, o, q, k, v); s != nil {

@@ -60,7 +60,7 @@ DEV void attend(bf16* o, float* lse, const bf16* q, const bf16* k, const bf16* v
   int *from = (int*)(shared + QUERIES * D * 2 + 4 * TILE), *to = from + QUERIES;   // the keys that each query sees
   for (int i = threadIdx.x; i < QUERIES; i += THREADS) from[i] = first_key(see, t0 + i), to[i] = end_key(see, t0 + i);
 
-  auto copy = [&](int j) {
+  auto copy = [&](int j) DEVICE {
     copy_tile<KEYS, D, THREADS>(tk + (j & 1) * TILE, k + (int64)j * KEYS * ldk, ldk, time - j * KEYS, depth);
     copy_tile<KEYS, D, THREADS>(tv + (j & 1) * TILE, v + (int64)j * KEYS * ldv, ldv, time - j * KEYS, depth);
   };

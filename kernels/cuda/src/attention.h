@@ -56,3 +56,8 @@ DEV Task task(int block, int tiles, int heads, int batch, int section, bool reve
   int tile = rest / width, row = before + rest - tile * width;
   return {reverse ? tiles - 1 - tile : tile, row % heads, row / heads};
 }
+
+// Keeps the compiler from computing all addresses that derive from p ahead of a loop: registers are scarcer than additions.
+DEV uint32 here(uint32 p) { PTX("" : "+r"(p)); return p; }
+DEV int here(int i) { PTX("" : "+r"(i)); return i; }
+DEV const bf16* here(const bf16* p) { PTX("" : "+l"(p)); return p; }

@@ -45,7 +45,7 @@ template <int D, int SLAB, int M, int WARPS, int QUERIES, int STAGES> DEV void k
   copy_tile<KEYS, D, THREADS>(tv, p.v + (row + k0) * p.ldv + w.head * p.depth, p.ldv, time - k0, p.depth);
 
   int coming = begin, head = w.head * p.group;        // of the next copy
-  auto copy = [&](int step) {
+  auto copy = [&](int step) DEVICE {
     int stage = step % STAGES, t0 = coming * QUERIES;
     copy_tile<QUERIES, D, THREADS>(tq + stage * TILE, p.q + (row + t0) * p.ldq + head * p.depth, p.ldq, time - t0, p.depth);
     copy_tile<QUERIES, D, THREADS>(tg + stage * TILE, p.grad + (row + t0) * p.ldgrad + head * p.depth, p.ldgrad, time - t0, p.depth);
@@ -122,7 +122,7 @@ template <int D, int M, int WARPS, int KEYS, int STAGES> DEV void queries_grad(c
   const bf16 *k = p.k + row * p.ldk + w.head / p.group * p.depth, *v = p.v + row * p.ldv + w.head / p.group * p.depth;
   copy_tile<QUERIES, D, THREADS>(tq, p.q + (row + t0) * p.ldq + w.head * p.depth, p.ldq, time - t0, p.depth);
   copy_tile<QUERIES, D, THREADS>(tg, p.grad + (row + t0) * p.ldgrad + w.head * p.depth, p.ldgrad, time - t0, p.depth);
-  auto copy = [&](int j) {
+  auto copy = [&](int j) DEVICE {
     int stage = j % STAGES, k0 = j * KEYS;
     copy_tile<KEYS, D, THREADS>(tk + stage * TILE, k + k0 * p.ldk, p.ldk, time - k0, p.depth);
     copy_tile<KEYS, D, THREADS>(tv + stage * TILE, v + k0 * p.ldv, p.ldv, time - k0, p.depth);

@@ -6,11 +6,6 @@ DEV void store_shared(uint32 p, uint32 v) { PTX("st.shared.b32 [%0], %1;" :: "r"
 DEV uint32x4 load_shared16(uint32 p) {
   uint32x4 v; PTX("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(p) : "memory"); return v; }
 
-// Keeps the compiler from computing all addresses that derive from p ahead of a loop: registers are scarcer than additions.
-DEV uint32 here(uint32 p) { PTX("" : "+r"(p)); return p; }
-DEV int here(int i) { PTX("" : "+r"(i)); return i; }
-DEV const bf16* here(const bf16* p) { PTX("" : "+l"(p)); return p; }
-
 // The address of 16-byte chunk c of row r of a tile with D columns. Eight rows of one chunk lie in different banks.
 template <int D> DEV uint32 chunk_at(uint32 tile, int r, int c) {
   constexpr int CHUNKS = D / 8, SPREAD = CHUNKS < 8 ? CHUNKS : 8;
