@@ -115,7 +115,7 @@ func (m *Machine) alive() []string {
 		list = append(list, fmt.Sprintf("%d bytes of page-locked memory at %#x", len(h.bytes), h.at))
 	}
 	for h, v := range m.handles {
-		list = append(list, fmt.Sprintf("%T %#x", v, h))
+		list = append(list, fmt.Sprintf("%s %#x", kindOf(v), h))
 	}
 	if m.heap != nil {
 		list = append(list, m.heap.Live()...)
@@ -174,13 +174,30 @@ func (m *Machine) add(v any) uintptr {
 func get[T any](m *Machine, handle uintptr) (*T, result) {
 	v, ok := m.handles[handle].(*T)
 	if !ok {
-		var none *T
+		want := kindOf((*T)(nil))
 		if other, ok := m.handles[handle]; ok {
-			return nil, m.say(invalidHandle, "%#x is a %T, not a %T", handle, other, none)
+			return nil, m.say(invalidHandle, "%#x is a %s, not a %s", handle, kindOf(other), want)
 		}
-		return nil, m.say(invalidHandle, "%#x is no %T, or destroyed", handle, none)
+		return nil, m.say(invalidHandle, "%#x is no %s, or a destroyed one", handle, want)
 	}
 	return v, success
+}
+
+// kindOf says what has a handle.
+func kindOf(v any) string {
+	switch v.(type) {
+	case *stream:
+		return "stream"
+	case *event:
+		return "event"
+	case *graph:
+		return "graph"
+	case *graphExec:
+		return "executable graph"
+	case *module:
+		return "module"
+	}
+	return "function"
 }
 
 // cString gives text an address that stays valid for sixteen more calls.

@@ -1,0 +1,117 @@
+//go:build !nocuda && (amd64 || arm64)
+
+package driver
+
+import (
+	"testing"
+
+	"github.com/ebitengine/purego"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// idle is a driver whose every function is the C library's abs, which returns 0 for a first argument of 0 and does
+// nothing else: what is left is the cost of a call.
+func idle(t testing.TB) *Stream {
+	libc, err := openLibrary([]string{"libc.so.6"})
+	require.NoError(t, err)
+	abs, err := libc("abs")
+	require.NoError(t, err)
+	a := &API{}
+	for i := range a.fn {
+		a.fn[i] = abs
+	}
+	c := &Context{api: a, live: map[resource]int{}, args: new([maxArguments]uintptr)}
+	c.pins.Pin(c.args)
+	t.Cleanup(c.pins.Unpin)
+	return &Stream{c: c, rows: new(memcpy2D)}
+}
+
+func TestCallsOfEveryStepAllocateNothing(t *testing.T) {
+	s := idle(t)
+	l := s.NewLaunch()
+	defer l.Close()
+	h := &Host{Bytes: make([]byte, 64), c: s.c}
+	e := &Event{c: s.c, ms: new(float32)}
+	g := &Graph{c: s.c}
+	for name, call := range map[string]func() error{
+		"launch":         func() error { return l.Do(Function{}, 1, 2, 3, 256, 0, 96) },
+		"upload":         func() error { return s.Upload(0, h, 0, 64) },
+		"download":       func() error { return s.Download(h, 0, 0, 64) },
+		"copy":           func() error { return s.Copy(0, 0, 64) },
+		"fill":           func() error { return s.Fill(0, 0, 64) },
+		"record":         func() error { return e.Record(s) },
+		"wait for event": func() error { return e.Synchronize() },
+		"replay":         func() error { return g.Launch(s) },
+		"synchronize":    func() error { return s.Synchronize() },
+	} {
+		assert.Zero(t, testing.AllocsPerRun(100, func() {
+			if err := call(); err != nil {
+				t.Error(name, err)
+			}
+		}), name)
+	}
+}
+
+func BenchmarkLaunch(b *testing.B) {
+	s := idle(b)
+	l := s.NewLaunch()
+	defer l.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := l.Do(Function{}, 1, 2, 3, 256, 0, 96); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	s := idle(b)
+	e := &Event{c: s.c}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := e.Record(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestNoLibraryIsAnErrorThatNamesEveryPlace(t *testing.T) {
+	_, err := openLibrary([]string{"libnothing.so.1", "/nowhere/libnothing.so.1"})
+	require.ErrorIs(t, err, ErrNoDriver)
+	require.ErrorContains(t, err, "libnothing.so.1: cannot open")
+	require.ErrorContains(t, err, "/nowhere/libnothing.so.1")
+	require.ErrorContains(t, err, "--device cpu")
+}
+
+func TestLibraryWithoutTheFunctionsIsAnErrorThatNamesThem(t *testing.T) {
+	libc, err := openLibrary([]string{"libc.so.6"})
+	require.NoError(t, err)
+	_, err = Bind(libc)
+	require.ErrorContains(t, err, "libc.so.6 has no function cuInit")
+	require.ErrorContains(t, err, "cuLaunchKernel")
+}
+
+// A library that replaces a handler when it is opened is played by libc's signal.
+func TestSignalHandlersSurviveTheOpeningOfALibrary(t *testing.T) {
+	libc, err := openLibrary([]string{"libc.so.6"})
+	require.NoError(t, err)
+	signal, err := libc("signal")
+	require.NoError(t, err)
+	const segv, user1, ignore = 11, 10, 1
+	var before, during, after [2]action
+	read := func(to *[2]action) {
+		sigaction(segv, nil, &to[0])
+		sigaction(user1, nil, &to[1])
+	}
+	read(&before)
+	require.NoError(t, KeepSignals(func() error {
+		purego.SyscallN(signal, segv, ignore)
+		purego.SyscallN(signal, user1, ignore)
+		read(&during)
+		return nil
+	}))
+	read(&after)
+	assert.NotEqual(t, before, during)
+	assert.Equal(t, before, after)
+}
