@@ -103,7 +103,18 @@ func translateMinMax(o *operands) op {
 	if isFloat(typ) {
 		return o.floatMinMax()
 	}
-	return o.binary(integerBinary[o.part[0]+"."+typ])
+	f := integerBinary[o.part[0]+"."+typ]
+	if f == nil || !o.has("relu") {
+		return o.binary(f)
+	}
+	var zero lanes
+	switch typ {
+	case "s32":
+		return o.binary(func(D, A, B *lanes) { f(D, A, B); maxInt[int32](D, D, &zero) })
+	case "s16x2":
+		return o.binary(func(D, A, B *lanes) { f(D, A, B); pairs(maxInt[int16])(D, D, &zero) })
+	}
+	return nil
 }
 
 func translateSign(o *operands) op {
