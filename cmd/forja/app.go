@@ -22,6 +22,7 @@ type app struct {
 	talk   *talk
 	json   bool
 	quiet  bool
+	told   bool // what --device auto came to
 }
 
 const banner = "forja trains, aligns and runs language models: one binary, no Python, no CUDA toolkit."
@@ -46,7 +47,7 @@ func (a *app) root() *cobra.Command {
 		id, title string
 		verbs     []*cobra.Command
 	}{
-		{"start", "Start here", []*cobra.Command{a.speedrunCmd(), a.recipesCmd()}},
+		{"start", "Start here", []*cobra.Command{a.speedrunCmd(), a.doctorCmd(), a.recipesCmd()}},
 		{"data", "Data", []*cobra.Command{a.corpusCmd(), a.tokenizerCmd()}},
 		{"train", "Train", []*cobra.Command{a.planCmd(), a.pretrainCmd(), a.sftCmd()}},
 		{"use", "Use", []*cobra.Command{a.generateCmd(), a.chatCmd(), a.evalCmd(), a.showCmd(), a.mergeCmd()}},

@@ -30,7 +30,7 @@ func (f *sampleFlags) add(c *cobra.Command, tokens int, temperature float64) {
 	fs.Float64Var(&f.s.Repetition, "sample.repetition_penalty", 1, "divides the logits of tokens already seen; 1 is off")
 	fs.StringArrayVar(&f.stop, "sample.stop", nil, "text that ends an answer; may be repeated")
 	fs.Uint64Var(&f.s.Seed, "seed", 1337, "seed of sampling")
-	fs.StringVar(&f.device, "device", "auto", "auto or cpu")
+	fs.StringVar(&f.device, "device", "auto", deviceHelp)
 	fs.StringVar(&f.adapter, "adapter", "", "directory of a PEFT adapter to apply")
 	fs.IntVar(&f.context, "batch.context", 0, "longest sequence; 0 is the model's")
 }

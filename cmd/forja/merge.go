@@ -17,7 +17,7 @@ func (a *app) mergeCmd() *cobra.Command {
 	c := &cobra.Command{Use: "merge MODEL ADAPTER -o DIR", Short: "add a LoRA adapter to its base model's weights", Args: cobra.ExactArgs(2),
 		Example: "  forja merge runs/base/model runs/chat/adapter -o merged"}
 	c.Flags().StringVarP(&out, "output", "o", "", "directory of the merged model, which must not exist")
-	c.Flags().StringVar(&device, "device", "auto", "auto or cpu")
+	c.Flags().StringVar(&device, "device", "auto", deviceHelp)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if out == "" {
 			return usagef("say where the merged model goes: -o DIR")

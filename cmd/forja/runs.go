@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"forja/engine/recipe"
 	"forja/engine/sched"
 	"forja/engine/vfs"
-	"forja/kernels"
 )
 
 // home is where the queue is: $FORJA_HOME, else forja under the user's data directory.
@@ -156,23 +156,16 @@ func (a *app) schedConfig(ctx context.Context) (sched.Config, func(), error) {
 	if err != nil {
 		return sched.Config{}, nil, err
 	}
-	dev, err := a.openDevice("cpu")
+	devices, survey, closeDevices, err := a.jobDevices(ctx)
 	if err != nil {
-		return sched.Config{}, nil, err
-	}
-	var memory int
-	if err := dev.Do(ctx, func(b kernels.Backend) error { memory = b.Info().Memory; return nil }); err != nil {
-		return sched.Config{}, nil, err
-	}
-	if err := dev.Close(); err != nil {
-		return sched.Config{}, nil, err
+		return sched.Config{}, nil, errors.Join(err, d.Close())
 	}
 	say := func(what string) func(sched.Job) {
 		return func(j sched.Job) { a.talk.printf("%-9s %s  %s", what, j.ID, j.Name) }
 	}
-	cfg := sched.Config{FS: d, Launcher: sched.OS{}, Devices: []sched.Device{{Name: "cpu", Bytes: int64(memory), MaxJobs: 1}},
+	cfg := sched.Config{FS: d, Launcher: sched.OS{}, Devices: devices, Survey: survey,
 		Command: func(j sched.Job) (sched.Command, error) {
-			return sched.Command{Argv: append([]string{exe}, j.Args...)}, nil
+			return sched.Command{Argv: append([]string{exe}, j.Args...), Env: []string{placed + "=" + j.Device}}, nil
 		},
 		Plan:     a.planJob,
 		Progress: func(j sched.Job) string { return progressMark(j.Dir) },
@@ -181,7 +174,7 @@ func (a *app) schedConfig(ctx context.Context) (sched.Config, func(), error) {
 			a.talk.printf("%-9s %s  %s  %s", j.Result.Outcome, j.ID, j.Name, j.Result.Reason)
 		}, Requeued: func(j sched.Job, why string) { a.talk.printf("requeued  %s  %s: %s", j.ID, j.Name, why) },
 			Problem: func(err error) { a.talk.printf("! %v", err) }}}
-	return cfg, func() { d.Close() }, nil
+	return cfg, func() { closeDevices(); d.Close() }, nil
 }
 
 // planJob asks what a job needs: the most of its training stages.
@@ -194,7 +187,7 @@ func (a *app) planJob(ctx context.Context, j sched.Job) (sched.Demand, error) {
 	for i := range r.Stages {
 		stages = append(stages, &r.Stages[i])
 	}
-	d := sched.Demand{Device: "cpu"}
+	d := sched.Demand{}
 	quiet := &app{talk: &talk{w: io.Discard, quiet: true}, stdout: io.Discard}
 	for _, s := range stages {
 		if s.Kind != "pretrain" && (s.Kind != "sft" || s.Base != "" && !exists(s.Base)) {
@@ -203,6 +196,7 @@ func (a *app) planJob(ctx context.Context, j sched.Job) (sched.Demand, error) {
 		if s.Kind == "" {
 			continue
 		}
+		d.Device = s.Device
 		p, err := quiet.planStage(ctx, s, 0)
 		if err != nil {
 			return d, planError{err}

@@ -276,9 +276,15 @@ func (a *app) train(ctx context.Context, b kernels.Backend, j *job, peak float64
 			w.eval(0, first)
 		}
 	}
-	last, err := run.Do(ctx)
+	running, endLog := a.watchCard(ctx, b, d)
+	last, err := run.Do(running)
+	err = errors.Join(err, endLog())
 	ri.Last = point(last)
 	switch {
+	case errors.Is(err, train.ErrStopped) && errors.Is(context.Cause(running), errSickCard):
+		ri.Error = errSickCard.Error()
+		return errors.Join(deviceError{fmt.Errorf("%w: step %d is saved, see %s\n   resume on another card: forja %s --resume %s",
+			errSickCard, t.Step, d.Path(deviceFile), j.stage.Kind, d.Path("."))}, save("stopped"))
 	case err == nil:
 		a.talk.printf("done    %d steps in %s · %s", t.Step, span(time.Since(start)), d.Path(train.ModelDir))
 		return save("done")

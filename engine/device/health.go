@@ -119,3 +119,14 @@ func Check(m Monitor, card int, xids []Event) (Sample, Health) {
 	}
 	return s, h
 }
+
+// UnmarshalText reads a verdict's name.
+func (v *Verdict) UnmarshalText(b []byte) error {
+	for _, known := range []Verdict{OK, Warn, Refuse} {
+		if known.String() == string(b) {
+			*v = known
+			return nil
+		}
+	}
+	return fmt.Errorf("verdict %q is not one of ok, warn, refuse", b)
+}

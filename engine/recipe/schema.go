@@ -31,7 +31,7 @@ type Stage struct {
 	Kind      string   `key:"kind" default:"" oneof:"corpus|tokenizer|pack|pretrain|sft|eval|ngram" doc:"what the stage does"`
 	Needs     []string `key:"needs" doc:"stages that must be finished first; @stage/… paths imply it"`
 	Base      string   `key:"base" default:"" path:"yes" for:"pretrain sft eval ngram" doc:"model directory to start from, or to evaluate; of ngram, the run it is the baseline of"`
-	Device    string   `key:"device" default:"auto" doc:"auto, cpu or cuda:N" for:"pretrain sft eval"`
+	Device    string   `key:"device" default:"auto" doc:"auto, cpu, cuda:N or sim" for:"pretrain sft eval"`
 	Precision string   `key:"precision" default:"f32" oneof:"f32|bf16" for:"pretrain sft eval" doc:"bf16 keeps f32 masters, moments and statistics"`
 	Seed      int      `key:"seed" default:"1337" range:"[0,]" doc:"seed of weights, shuffling and sampling"`
 

@@ -23,6 +23,7 @@ type Backend struct {
 	api     *driver.API
 	machine *sim.Machine // nil on a card
 	info    kernels.Info
+	uuid    string
 	notes   []string
 	sms     int  // multiprocessors
 	hopper  bool // kernels for sm_90a are in use

@@ -81,6 +81,9 @@ func (b *Backend) open(o Options) error {
 	if err != nil {
 		return err
 	}
+	if b.uuid, err = b.ctx.UUID(); err != nil {
+		return err
+	}
 	free, _, err := b.ctx.Memory()
 	if err != nil {
 		return err
