@@ -12,14 +12,6 @@ import (
 // Backend is a card. It must be used on the thread that opened it.
 type Backend struct {
 	launcher
-	kernels.Elementwise
-	kernels.Projections
-	kernels.Norms
-	kernels.Attentions
-	kernels.Heads
-	kernels.Optimizers
-	kernels.Decoding
-
 	api     *driver.API
 	machine *sim.Machine // nil on a card
 	info    kernels.Info
