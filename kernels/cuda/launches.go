@@ -36,6 +36,8 @@ const (
 	attentionGradQueriesD64
 	attentionGradQueriesD128
 	attentionGradQueriesD256
+	attentionGradSM90KeysD64
+	attentionGradSM90KeysD128
 	attentionSM90D64
 	attentionSM90D128
 	copyX128
@@ -258,6 +260,8 @@ var kernelTable = [kernelCount]kernelInfo{
 	attentionGradQueriesD64:   {"attention_grad", "attention_grad__queries_d64", "sm_80", 128, 1, 176},
 	attentionGradQueriesD128:  {"attention_grad", "attention_grad__queries_d128", "sm_80", 256, 1, 176},
 	attentionGradQueriesD256:  {"attention_grad", "attention_grad__queries_d256", "sm_80", 128, 1, 176},
+	attentionGradSM90KeysD64:  {"attention_grad_sm90", "attention_grad_sm90__keys_d64", "sm_90a", 384, 1, 956},
+	attentionGradSM90KeysD128: {"attention_grad_sm90", "attention_grad_sm90__keys_d128", "sm_90a", 384, 1, 956},
 	attentionSM90D64:          {"attention_sm90", "attention_sm90__d64", "sm_90a", 512, 1, 564},
 	attentionSM90D128:         {"attention_sm90", "attention_sm90__d128", "sm_90a", 384, 1, 564},
 	copyX128:                  {"copy", "copy__x128", "sm_80", 256, 1, 40},
@@ -578,6 +582,29 @@ func (ln *launcher) attentionGrad(id kernelID, grid dim3, shared int, dq ptr, dk
 	ln.i32(heads)
 	ln.i32(group)
 	ln.i32(depth)
+	ln.i32(section)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) attentionGradSM90(id kernelID, grid dim3, shared int, dq *driver.TensorMap, dk *driver.TensorMap, dv *driver.TensorMap, grad *driver.TensorMap, q *driver.TensorMap, k *driver.TensorMap, v *driver.TensorMap, lse ptr, delta ptr, lo ptr, hi ptr, batch int32, time int32, heads int32, group int32, section int32, scale float32, flags uint32) {
+	ln.begin()
+	ln.tensorMap(dq)
+	ln.tensorMap(dk)
+	ln.tensorMap(dv)
+	ln.tensorMap(grad)
+	ln.tensorMap(q)
+	ln.tensorMap(k)
+	ln.tensorMap(v)
+	ln.ptr(lse)
+	ln.ptr(delta)
+	ln.ptr(lo)
+	ln.ptr(hi)
+	ln.i32(batch)
+	ln.i32(time)
+	ln.i32(heads)
+	ln.i32(group)
 	ln.i32(section)
 	ln.f32(scale)
 	ln.u32(flags)

@@ -121,14 +121,14 @@ func (b *Backend) normaliseGrad(dx, dw, db, dy, h, w, stats, residual kernels.Te
 		parts = int(blocks.x)
 		grad(k.id, blocks, o.at[0], partial)
 	default:
-		if !dx.Nil() {
-			grad(k.id, b.blocks(rows, k.resident), o.at[0], 0)
-		}
-		if weights {
+		if weights { // before dx, which may be dy
 			const threads = 128
 			across := ceilDiv(cols/o.form.width(), threads)
 			parts = min(rows, most, max(1, 8*b.sms/across))
 			grad(normGradShares[rms][o.form], dim3{uint32(across), uint32(parts), 1}, 0, partial)
+		}
+		if !dx.Nil() {
+			grad(k.id, b.blocks(rows, k.resident), o.at[0], 0)
 		}
 	}
 	if weights {
