@@ -29,10 +29,10 @@ func (b *Backend) Muon(w, master, mom, g, scratch, control kernels.Tensor, p ker
 	if master.Nil() {
 		kernel, master = muonUpdateF32, w
 	}
-	across, along := flat(u, w, master)
-	perRow := ceilDiv(along, updatePiece)
-	b.muonUpdate(kernel, dim3{uint32(across * perRow), 1, 1}, 0, b.addr(w), b.addr(master), b.addr(u), b.addr(control),
-		int32(along), int64(w.Stride), int64(master.Stride), int32(perRow), b.wide(u, w, master), p.Decay, factor(p.LRScale),
+	flatten(&u, &w, &master)
+	perRow := ceilDiv(w.Cols(), updatePiece)
+	b.muonUpdate(kernel, dim3{uint32(w.Rows() * perRow), 1, 1}, 0, b.addr(w), b.addr(master), b.addr(u), b.addr(control),
+		int32(w.Cols()), int64(w.Stride), int64(master.Stride), int32(perRow), b.wide(u, w, master), p.Decay, factor(p.LRScale),
 		float32(growth(rows, cols)*scale))
 }
 
@@ -40,11 +40,12 @@ func (b *Backend) Muon(w, master, mom, g, scratch, control kernels.Tensor, p ker
 func (b *Backend) mix(u, mom, g, control kernels.Tensor, momentum float32) {
 	partial, _ := b.work()
 	inverse := partial + 4*mostSquares
-	rows, cols := flat(u, mom, g)
-	perRow := ceilDiv(cols, updatePiece)
-	blocks := min(rows*perRow, mostSquares)
+	flatten(&u, &mom, &g)
+	perRow := ceilDiv(u.Cols(), updatePiece)
+	pieces := u.Rows() * perRow
+	blocks := min(pieces, mostSquares)
 	b.muonMix(muonMixF32, dim3{uint32(blocks), 1, 1}, 0, b.addr(u), b.addr(mom), b.addr(g), b.addr(control), partial,
-		int32(cols), int64(mom.Stride), int64(g.Stride), int32(rows*perRow), int32(perRow), b.wide(u, mom, g), momentum)
+		int32(u.Cols()), int64(mom.Stride), int64(g.Stride), int32(pieces), int32(perRow), b.wide(u, mom, g), momentum)
 	b.finishNorm(finishNormInverse, dim3{1, 1, 1}, 0, inverse, partial, int32(blocks), 1)
 	b.muonNormalise(muonNormaliseF32, dim3{uint32(ceilDiv(u.Size(), updatePiece)), 1, 1}, 0, b.addr(u), inverse,
 		int64(u.Size()), b.wide(u))

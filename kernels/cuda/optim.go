@@ -23,23 +23,28 @@ func (b *Backend) wide(tensors ...kernels.Tensor) int32 {
 	return 1
 }
 
-// flat is the extent of tensors of one shape, as one row if all are dense.
-func flat(tensors ...kernels.Tensor) (rows, cols int) {
+// flatten makes dense tensors of one shape a single row. Absent ones do not count.
+func flatten(tensors ...*kernels.Tensor) {
 	for _, t := range tensors {
 		if !t.Nil() && !t.Dense() {
-			return tensors[0].Rows(), tensors[0].Cols()
+			return
 		}
 	}
-	return 1, tensors[0].Size()
+	for _, t := range tensors {
+		if !t.Nil() {
+			*t = t.Reshape(1, t.Size())
+		}
+	}
 }
 
 // GradNorm stores ‖g‖₂ and the factor that clips it in the control block.
 func (b *Backend) GradNorm(control, g kernels.Tensor, limit float32) {
 	partial, _ := b.work()
-	rows, cols := flat(g)
-	perRow := ceilDiv(cols, squarePiece)
-	blocks := min(rows*perRow, mostSquares)
-	b.squareSums(squareSumsF32, dim3{uint32(blocks), 1, 1}, 0, partial, b.addr(g), int64(cols), int64(g.Stride), int32(rows*perRow),
+	flatten(&g)
+	perRow := ceilDiv(g.Cols(), squarePiece)
+	pieces := g.Rows() * perRow
+	blocks := min(pieces, mostSquares)
+	b.squareSums(squareSumsF32, dim3{uint32(blocks), 1, 1}, 0, partial, b.addr(g), int64(g.Cols()), int64(g.Stride), int32(pieces),
 		int32(perRow), b.wide(g))
 	b.finishNorm(finishNormClip, dim3{1, 1, 1}, 0, b.addr(control), partial, int32(blocks), limit)
 }
@@ -50,10 +55,10 @@ func (b *Backend) AdamW(w, master, m, v, g, control kernels.Tensor, p kernels.Ad
 	if master.Nil() {
 		kernel, master = adamwF32, w
 	}
-	rows, cols := flat(w, master, m, v, g)
-	perRow := ceilDiv(cols, updatePiece)
-	b.adamw(kernel, dim3{uint32(rows * perRow), 1, 1}, 0, b.addr(w), b.addr(master), b.addr(m), b.addr(v), b.addr(g),
-		b.addr(control), int64(cols), int64(w.Stride), int64(master.Stride), int64(m.Stride), int64(v.Stride), int64(g.Stride),
+	flatten(&w, &master, &m, &v, &g)
+	perRow := ceilDiv(w.Cols(), updatePiece)
+	b.adamw(kernel, dim3{uint32(w.Rows() * perRow), 1, 1}, 0, b.addr(w), b.addr(master), b.addr(m), b.addr(v), b.addr(g),
+		b.addr(control), int64(w.Cols()), int64(w.Stride), int64(master.Stride), int64(m.Stride), int64(v.Stride), int64(g.Stride),
 		int32(perRow), b.wide(w, master, m, v, g), p.Beta1, rest(p.Beta1), p.Beta2, rest(p.Beta2), p.Eps, p.Decay,
 		factor(p.LRScale))
 }

@@ -161,15 +161,18 @@ DEV void attend(void* o, float* partial, const void* q, const void* keys, const 
     }
     sync_warp();
 
+    float now[G];
     UNROLL for (int g = 0; g < G; g++) {
-      float s = lane() < rest ? scores[lane() * G + g] : LOWEST;
-      float old = top[g], now = max(old, warp_max(s)), p = lane() < rest ? exp(s - now) : 0, back = exp(old - now);
-      if (lane() == 0) top[g] = now;
+      float s = lane() < rest ? scores[lane() * G + g] : LOWEST, old = top[g];
+      now[g] = max(old, warp_max(s));
+      float p = lane() < rest ? exp(s - now[g]) : 0, back = exp(old - now[g]);
       sum[g] = fma(sum[g], back, p);
       UNROLL for (int e = 0; e < 8; e++) acc[g][e] *= back;
       scores[lane() * G + g] = p;
     }
     sync_warp();
+    UNROLL for (int g = 0; g < G; g++)
+      if (lane() == 0) top[g] = now[g];
 
     ROLL for (int step = 0; step < lanes; step += 4) {
       typename Rows::Raw raw[4];

@@ -113,9 +113,10 @@ DEV uint64 sum_before(uint64 v, uint64* sums, uint64& total) {
 // f·x, for f in units of 2⁻³².
 DEV uint64 share(uint64 x, uint32 f) { return (x >> 32) * f + ((x & 0xffffffffu) * f >> 32); }
 
-// The rank of the first token at which the cumulated count, or weight, exceeds a target: `amount` tokens, or that share of the
-// weight of all that are left, which is returned in total. May replace the row by the list.
-DEV uint64 select(const Row& r, Work& w, Left& left, bool count, uint32 amount, uint64& total) {
+// The rank of the token at which the cumulated count exceeds `amount` (TOP_K), or the cumulated weight reaches (TOP_P) or exceeds
+// (UNIFORM) that share of the weight of all that are left, which is returned in total. May replace the row by the list.
+DEV uint64 select(const Row& r, Work& w, Left& left, int question, uint32 amount, uint64& total) {
+  bool count = question == TOP_K;
   uint64 target = amount, prefix = 0;
   int bucket = 0;
   ROLL for (int level = 0;; level++) {
@@ -145,6 +146,7 @@ DEV uint64 select(const Row& r, Work& w, Left& left, bool count, uint32 amount, 
     if (level == 0) {
       total = all;
       if (!count) target = share(all, amount);
+      if (question == TOP_P && target) target--;   // integers that reach it exceed the one below
     }
     UNROLL for (int i = 0; i < OWN; i++) {
       int b = threadIdx.x * OWN + i;
@@ -174,7 +176,6 @@ DEV uint64 select(const Row& r, Work& w, Left& left, bool count, uint32 amount, 
       sync_block();
       return w.rank;
     }
-    sync_block();
   }
 }
 
@@ -184,7 +185,7 @@ DEV uint64 first(const Row& r, Work& w, bool& bad) {
   sync_block();
   uint64 best = ALL;
   each(r, w, {ALL, 0, -1}, [&](float z, uint64 rank) {
-    if (z != z) w.bad = 1;
+    if (z != z) shared_or(&w.bad, 1);
     else if (rank < best) best = rank;
   });
   uint32 high = redux_min((uint32)(best >> 32)), low = redux_min((uint32)(best >> 32) == high ? (uint32)best : ~0u);
@@ -218,12 +219,11 @@ KERNEL(512, 1) sample__f32(int* next, float* logp, const float* logits, const fl
       result = as_float(0x7fffffffu);
     } else {
       Left left = {ALL, 0, -1};
-      ROLL for (int question = TOP_K; question <= MIN_P; question++) {   // the last one is the draw
-        if (question == TOP_K && !(k >= 1 && k < vocab)) continue;
-        if (question == TOP_P && !(top_p > 0 && top_p < 1)) continue;
+      ROLL for (int question = TOP_K; question <= UNIFORM; question++) {
         if (question == MIN_P) left.least = min(min_p, 1.f);
-        bool count = question == TOP_K;
-        rank = select(r, w, left, count, count ? (uint32)k - 1 : fraction(question == TOP_P ? top_p : uniform), total);
+        bool asked = question == TOP_K ? k >= 1 && k < vocab : question == TOP_P ? top_p > 0 && top_p < 1 : question == UNIFORM;
+        if (!asked) continue;
+        rank = select(r, w, left, question, question == TOP_K ? (uint32)k - 1 : fraction(question == TOP_P ? top_p : uniform), total);
         left.last = rank;
       }
       result = logit_of(rank) - r.top - log((float)total * 0x1p-40f);
