@@ -40,6 +40,7 @@ type instr struct {
 	preads []int // the same of predicates
 	pwrite []int
 	pure   bool // only computes registers from registers
+	choice *choice
 }
 
 // maxBody bounds the number of registers and instructions of a kernel.
@@ -69,7 +70,8 @@ type assembler struct {
 	scopes   []string            // open blocks, innermost last; names declared in one carry its prefix
 	nscopes  int
 	slots    int
-	width    []int // slot -> bits
+	width    []int    // slot -> bits
+	names    []string // slot -> register
 	fixups   []fixup
 	dynamic  []*variable
 	shared   int
@@ -246,6 +248,7 @@ func (a *assembler) reg(name string) *register {
 // newSlot makes a slot of the register file.
 func (a *assembler) newSlot(bits int) int {
 	a.width = append(a.width, bits)
+	a.names = append(a.names, "")
 	a.slots++
 	return a.slots - 1
 }
@@ -329,6 +332,17 @@ func (a *assembler) finish() error {
 	}
 	k.symbols = slices.DeleteFunc(k.symbols, func(u symbolUse) bool { return u.v == nil })
 	k.Registers = a.slots
+	k.names = a.names
+	k.known = make([]uint32, a.slots)
+	for _, c := range k.consts {
+		k.known[c.slot] = full
+	}
+	for _, u := range k.symbols {
+		k.known[u.slot] = full
+	}
+	for slot := range k.special {
+		k.known[slot] = full
+	}
 	postdominators(k.code)
 	return nil
 }

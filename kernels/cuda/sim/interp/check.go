@@ -1,39 +1,143 @@
 package interp
 
-// order is what a warp knows of the order of events, for the checker.
-type order struct {
-	clocks []uint32 // by warp of the unit: accesses up to this clock of that warp happened before; the own one is now
-	epoch  uint32   // own accesses before this clock are ordered for every lane of the warp
+import "math/bits"
+
+// checker watches the shared memory of a block: a history per cell of as many bytes as the kernel's
+// smallest access.
+type checker struct {
+	b     *block
+	shift uint // log2 of the bytes of a cell
+	cells []history
+	sets  []readers
 }
 
-// checker watches the shared memory of a block.
-type checker struct{}
+// newChecker makes the checker of a block, or empties the one it has.
+func newChecker(b *block, old *checker) *checker {
+	shift := uint(bits.TrailingZeros(uint(b.run.k.grain)))
+	n := (len(b.shared) + 1<<shift - 1) >> shift
+	if old == nil {
+		return &checker{b: b, shift: shift, cells: make([]history, n)}
+	}
+	clear(old.cells)
+	old.sets = old.sets[:0]
+	return old
+}
 
-// raceMap watches global memory during a launch.
-type raceMap struct{}
+// read notes that lane l reads n bytes of the block's shared memory, and faults if nobody has written
+// them or if that is a race.
+func (c *checker) read(w *warp, l int, at uint32, n int) {
+	for i := at >> c.shift; i<<c.shift < at+uint32(n); i++ {
+		h := &c.cells[i]
+		if h.w.clock == 0 {
+			faultf(l, "reads shared memory at offset %d that nobody has written", int(i<<c.shift)-reservedShared)
+		}
+		if !w.ordered(&h.w, l) {
+			faultf(l, "race: reads shared memory at offset %d, which %s has written%s, with no synchronisation between",
+				int(i<<c.shift)-reservedShared, w.u.thread(&h.w), w.run.line(&h.w))
+		}
+		h.read(w, l, &c.sets)
+	}
+}
 
-func newChecker(*block) *checker               { return &checker{} }
-func (h *Heap) newRaces(*Kernel) *raceMap      { return &raceMap{} }
-func (w *warp) startOrder()                    {}
-func (w *warp) defined(*instr, uint32, uint32) {}
+// write notes that lane l writes n bytes of the block's shared memory, and faults if that is a race.
+func (c *checker) write(w *warp, l int, at uint32, n int) {
+	for i := at >> c.shift; i<<c.shift < at+uint32(n); i++ {
+		h := &c.cells[i]
+		if h.w.clock != 0 && !w.ordered(&h.w, l) {
+			faultf(l, "race: writes shared memory at offset %d, which %s has written%s, with no synchronisation between",
+				int(i<<c.shift)-reservedShared, w.u.thread(&h.w), w.run.line(&h.w))
+		}
+		if r := h.unordered(w, l, c.sets); r != nil {
+			faultf(l, "race: writes shared memory at offset %d, which %s has read%s, with no synchronisation between",
+				int(i<<c.shift)-reservedShared, w.u.thread(r), w.run.line(r))
+		}
+		h.w, h.r = w.now(l), access{}
+	}
+}
 
-// syncWarp orders what the lanes of this warp did before what they do next.
-func (w *warp) syncWarp() {}
+// check notes an access to global or shared memory. What is out of bounds is left to the access itself.
+func (t *transfer) check(w *warp, m uint32, A *lanes, s shape) {
+	if s == contiguous {
+		addr := A[0] + t.off
+		if addr < paramBase && w.u.globalRow(w, addr, t.total, t.load) {
+			return
+		}
+	}
+	for ; m != 0; m &= m - 1 {
+		l := bits.TrailingZeros32(m) & 31
+		w.checkAccess(l, A[l]+t.off, t.total, t.load)
+	}
+}
 
-// release is what this warp knows now, for those who will wait for it; nil without the checker.
-func (w *warp) release() []uint32 { return nil }
+// checkAccess notes an access of one lane at a generic address.
+func (w *warp) checkAccess(l int, addr uint64, n int, load bool) {
+	if addr&uint64(n-1) != 0 {
+		w.at(l, addr, n) // faults
+	}
+	switch {
+	case addr < paramBase:
+		w.checkGlobal(l, addr, n, load, !load, false)
+	case addr >= sharedBase:
+		b, at := w.sharedPlace(addr)
+		if b == nil || uint64(at)+uint64(n) > uint64(len(b.shared)) || at < reservedShared {
+			return
+		}
+		if load {
+			b.check.read(w, l, at, n)
+		} else {
+			b.check.write(w, l, at, n)
+		}
+	}
+}
 
-// acquire orders everything that a release knew before what this warp does next.
-func (w *warp) acquire(clocks []uint32) {}
+// sharedPlace finds the block of the cluster that a generic address of shared memory belongs to, and
+// the offset there; nil if there is none.
+func (w *warp) sharedPlace(addr uint64) (*block, uint32) {
+	off := addr - sharedBase
+	b := w.b
+	if rank := off >> clusterShift; rank != 0 {
+		if rank > uint64(len(w.u.blocks)) {
+			return nil, 0
+		}
+		b = w.u.blocks[rank-1]
+	}
+	return b, uint32(off & (1<<clusterShift - 1))
+}
 
-// joinClocks adds what b knows to a.
-func joinClocks(a, b []uint32) []uint32 { return a }
+// atomicAccess marks, in the place of an access, one that does not race with others of its kind.
+const atomicAccess = 1 << 31
 
-func (w *warp) releaseInto(clocks []uint32) []uint32 { return clocks }
-
-func (t *transfer) check(w *warp, m uint32, A *lanes, s shape)          {}
-func (t *transfer) count(w *warp, m uint32, A *lanes)                   {}
-func (w *warp) checkAtomic(l int, addr uint64, n int, read, write bool) {}
-func (w *warp) releaseFence(m uint32)                                   {}
-func (w *warp) observeWord(addr uint64, acquire bool)                       {}
-func (w *warp) publishWord(addr uint64, release bool)                       {}
+// checkAtomic notes an atomic access.
+func (w *warp) checkAtomic(l int, addr uint64, n int, read, write bool) {
+	if w.b.check == nil {
+		return
+	}
+	if addr < paramBase {
+		w.checkGlobal(l, addr, n, read, write, true)
+		return
+	}
+	b, at := w.sharedPlace(addr)
+	if addr < sharedBase || b == nil || uint64(at)+uint64(n) > uint64(len(b.shared)) {
+		return
+	}
+	c := b.check
+	for i := at >> c.shift; i<<c.shift < at+uint32(n); i++ {
+		h := &c.cells[i]
+		if read && h.w.clock == 0 {
+			faultf(l, "reads shared memory at offset %d that nobody has written", int(at)-reservedShared)
+		}
+		if h.w.pc&atomicAccess == 0 && h.w.clock != 0 && !w.ordered(&h.w, l) {
+			faultf(l, "race: atomic access to shared memory at offset %d, which %s has written%s, with no synchronisation between",
+				int(at)-reservedShared, w.u.thread(&h.w), w.run.line(&h.w))
+		}
+		if !write {
+			continue
+		}
+		if r := h.unordered(w, l, c.sets); r != nil {
+			faultf(l, "race: atomic access to shared memory at offset %d, which %s has read%s, with no synchronisation between",
+				int(at)-reservedShared, w.u.thread(r), w.run.line(r))
+		}
+		h.w, h.r = w.now(l), access{}
+		h.w.pc |= atomicAccess
+	}
+}

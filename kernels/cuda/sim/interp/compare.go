@@ -292,6 +292,7 @@ func translateSelp(o *operands) op {
 	}
 	d, a, b := o.slot(0), o.slot(1), o.slot(2)
 	p, neg := o.pred(o.arg[3])
+	o.in.choice = &choice{a, b, p, neg}
 	return func(w *warp, m uint32) {
 		D, A, B := &w.r[d], &w.r[a], &w.r[b]
 		x := w.pred(p, neg)

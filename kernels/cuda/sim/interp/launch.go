@@ -182,16 +182,15 @@ func (l *launch) runUnit(u *unit, i int) (err error) {
 		}
 	}()
 	c := l.cluster
-	gx, gy := l.grid[0]/c[0], l.grid[1]/c[1]
-	x, y, z := uint32(i)%gx*c[0], uint32(i)/gx%gy*c[1], uint32(i)/gx/gy*c[2]
+	at0 := l.first(i)
 	u.rng = nil
 	if l.o.Seed != 0 {
 		u.rng = rand.New(rand.NewPCG(l.o.Seed, uint64(i)))
 	}
-	u.queue, u.events = u.queue[:0], 0
+	u.queue, u.events, u.id, u.seen, u.words = u.queue[:0], 0, i, nil, nil
 	for _, b := range u.blocks {
 		r := uint32(b.rank)
-		b.ctaid = [3]uint32{x + r%c[0], y + r/c[0]%c[1], z + r/c[0]/c[1]}
+		b.ctaid = [3]uint32{at0[0] + r%c[0], at0[1] + r/c[0]%c[1], at0[2] + r/c[0]/c[1]}
 		b.id = int(b.ctaid[0] + l.grid[0]*(b.ctaid[1]+l.grid[1]*b.ctaid[2]))
 		b.reset()
 	}
@@ -205,9 +204,8 @@ func (b *block) reset() {
 	fillOnes(b.shared)
 	b.bars = [16]barrier{}
 	b.ext = blockExt{}
-	b.check = nil
 	if b.run.o.Check {
-		b.check = newChecker(b)
+		b.check = newChecker(b, b.check)
 	}
 	for _, w := range b.warps {
 		w.reset()
@@ -223,11 +221,11 @@ func (w *warp) reset() {
 	}
 	w.state, w.yield, w.again, w.steps, w.pc = ready, false, false, 0, 0
 	fillOnes(w.local)
-	w.order = order{}
 	w.ext = warpExt{}
 	w.specials()
 	if w.b.check != nil {
 		w.startOrder()
+		w.undefine()
 	}
 }
 
@@ -314,6 +312,18 @@ func (u *unit) deadlock() {
 			u.blocks[p.block].ctaid, strings.Join(who[p], ","), in.line, clip(in.text)))
 	}
 	faultf(-1, "deadlock: no warp can go on: %s", strings.Join(lines, "; "))
+}
+
+// blockName names the first block of a unit.
+func (l *launch) blockName(unit uint32) string {
+	return fmt.Sprintf("block %v", l.first(int(unit)))
+}
+
+// first is the index of the first block of unit i.
+func (l *launch) first(i int) [3]uint32 {
+	c := l.cluster
+	gx, gy := l.grid[0]/c[0], l.grid[1]/c[1]
+	return [3]uint32{uint32(i) % gx * c[0], uint32(i) / gx % gy * c[1], uint32(i) / gx / gy * c[2]}
 }
 
 // ErrProgram is the kind of every error that a program caused by what it did.

@@ -29,6 +29,8 @@ type Kernel struct {
 	code    []instr
 	consts  []constant // operands whose value never changes
 	symbols []symbolUse
+	names   []string       // slot -> register
+	known   []uint32       // slot -> lanes whose value a launch sets
 	special map[int]string // slot -> special register that a launch or a block sets
 	preds   int            // number of predicates
 	local   int            // bytes of local memory of a thread

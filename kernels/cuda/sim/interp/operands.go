@@ -111,6 +111,7 @@ func (o *operands) value(s, typ string) int {
 		}
 		if r.slot < 0 {
 			r.slot = a.newSlot(r.bits)
+			a.names[r.slot] = s
 		}
 		return r.slot
 	}

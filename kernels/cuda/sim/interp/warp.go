@@ -32,11 +32,14 @@ type lanes = [32]uint64
 type unit struct {
 	run    *launch
 	blocks []*block
-	rng    *rand.Rand // nil: warps take turns in order
-	time   uint64     // of %clock
-	events int        // grows whenever something happened that another warp may wait for
-	idle   int        // grows whenever a warp gives up its turn to wait for memory to change
-	stats  *Stats     // nil: do not count
+	rng    *rand.Rand          // nil: warps take turns in order
+	time   uint64              // of %clock
+	events int                 // grows whenever something happened that another warp may wait for
+	id     int                 // of the cluster in the grid
+	seen   map[uint32][]uint32 // by other unit: clocks up to which its accesses happened before
+	words  map[uint64]*word    // of shared memory
+	idle   int                 // grows whenever a warp gives up its turn to wait for memory to change
+	stats  *Stats              // nil: do not count
 
 	// queue holds asynchronous copies that may still be under way. One lands when no warp can move.
 	queue []func()
@@ -87,8 +90,14 @@ type warp struct {
 	tmp   lanes  // result of a partly masked instruction
 	carry uint32 // of extended-precision addition, a bit per lane
 
-	order // clocks of the checker
-	ext   warpExt
+	order           // clocks of the checker
+	def    []uint32 // slot -> lanes in which it has been written
+	pdef   []uint32 // the same of predicates
+	recent struct {
+		a *allocation
+		t *raceTable
+	}
+	ext warpExt
 }
 
 // frame is an entry of a warp's stack of masks: these lanes are at pc and wait at join.
