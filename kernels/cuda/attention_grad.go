@@ -8,6 +8,10 @@ func (b *Backend) AttentionGrad(dq, dk, dv, delta, do, o, lse, q, k, v, lo, hi k
 	p.half(attentionHalfGrad, do)
 	p.half(attentionHalfO, o)
 	b.delta(delta, do, o, &p)
+	if b.fitsTMA(&p, dq, dk, dv, do, q, k, v) {
+		b.attendGradOnHopper(&p, dq, dk, dv, delta, do, lse, q, k, v)
+		return
+	}
 	launch := func(f attentionGradKernel, kernel kernelID, heads, rows, slabs, shared int) {
 		g, section := p.grid(heads, rows, slabs)
 		f(kernel, g, shared, b.addr(dq), b.addr(dk), b.addr(dv), b.addr(delta), b.addr(do), b.addr(lse), b.addr(q), b.addr(k),

@@ -5,21 +5,49 @@ import (
 	"forja/kernels/cuda/driver"
 )
 
-// An attentionHopper is a kernel for sm_90a: a block owns a tile of queries and stays on its multiprocessor.
+// An attentionHopper is the kernels for sm_90a of a head size; smaller heads are padded with zeros. Their blocks stay on their
+// multiprocessors.
 type attentionHopper struct {
-	kernel        kernelID
-	depth         int // of the head; smaller ones are padded with zeros
-	queries, keys int // rows of a tile
+	depth                     int
+	forward                   kernelID
+	queriesTile, keysTile     int // rows of tiles of the forward kernel
+	keys, queries             kernelID
+	keysStages, queriesStages int // pairs of blocks in flight in the gradient's kernels
 }
 
 var attentionHoppers = [...]attentionHopper{
-	{attentionSM90D64, 64, 192, 128},
-	{attentionSM90D128, 128, 128, 128},
+	{64, attentionSM90D64, 192, 128, attentionGradSM90KeysD64, attentionGradSM90QueriesD64, 4, 4},
+	{128, attentionSM90D128, 128, 128, attentionGradSM90KeysD128, attentionGradSM90QueriesD128, 2, 3},
 }
 
-// shared is the dynamic shared memory: queries and outputs, two tiles of keys and of values, barriers, what each query sees.
+// hopperRows is the rows of a block of a tile, which one warpgroup multiplies or stores.
+const hopperRows = 64
+
+// barriers is room for them in shared memory.
+const barriers = 128
+
+// shared is the forward kernel's dynamic shared memory: queries and outputs, two tiles of keys and of values, what each
+// query sees.
 func (t *attentionHopper) shared() int {
-	return (2*t.queries+4*t.keys)*t.depth*2 + 128 + t.queries*8
+	return (2*t.queriesTile+4*t.keysTile)*t.depth*2 + barriers + t.queriesTile*8
+}
+
+// keysShared is two buffers of two blocks of keys and of values, and stages of a block of queries and one of gradients with
+// what is known of each query; queriesShared two blocks each of queries, gradients and results, and stages of keys and values.
+func (t *attentionHopper) keysShared() int {
+	const stats = 1152
+	return (8+2*t.keysStages)*hopperRows*t.depth*2 + t.keysStages*stats + barriers
+}
+func (t *attentionHopper) queriesShared() int {
+	return (6+2*t.queriesStages)*hopperRows*t.depth*2 + 2*hopperRows*8 + barriers
+}
+
+// hopperSize is the kernels for a head size.
+func hopperSize(depth int) *attentionHopper {
+	if depth <= attentionHoppers[0].depth {
+		return &attentionHoppers[0]
+	}
+	return &attentionHoppers[1]
 }
 
 // fitsTMA reports whether the kernels for sm_90a take the operands: what TMA demands of strides is what the bf16 kernels do.
@@ -43,17 +71,32 @@ func (b *Backend) headMap(p *attending, t kernels.Tensor, heads, rows int) *driv
 
 // attendOnHopper is Attention by TMA and wgmma.
 func (b *Backend) attendOnHopper(p *attending, o, lse, q, k, v kernels.Tensor) {
-	t := &attentionHoppers[0]
-	if p.HeadDim > t.depth {
-		t = &attentionHoppers[1]
-	}
-	g, section := p.grid(p.Heads, t.queries, 1)
+	t := hopperSize(p.HeadDim)
+	g, section := p.grid(p.Heads, t.queriesTile, 1)
 	if g.x == 0 {
 		return
 	}
 	g.x = min(g.x, uint32(b.sms))
-	const group = 64 // rows that a warpgroup stores
-	b.attentionSM90(t.kernel, g, t.shared(), b.headMap(p, o, p.Heads, group), b.headMap(p, q, p.Heads, t.queries),
-		b.headMap(p, k, p.KVHeads, t.keys), b.headMap(p, v, p.KVHeads, t.keys), b.addr(lse), p.lo, p.hi,
+	b.attentionSM90(t.forward, g, t.shared(), b.headMap(p, o, p.Heads, hopperRows), b.headMap(p, q, p.Heads, t.queriesTile),
+		b.headMap(p, k, p.KVHeads, t.keysTile), b.headMap(p, v, p.KVHeads, t.keysTile), b.addr(lse), p.lo, p.hi,
 		int32(p.batch), int32(p.time), int32(p.Heads), int32(p.Heads/p.KVHeads), section, p.scale, p.flags)
+}
+
+// attendGradOnHopper is AttentionGrad by TMA and wgmma, for delta that is known.
+func (b *Backend) attendGradOnHopper(p *attending, dq, dk, dv, delta, do, lse, q, k, v kernels.Tensor) {
+	t := hopperSize(p.HeadDim)
+	for _, pass := range [...]struct {
+		kernel        kernelID
+		heads, shared int
+	}{{t.keys, p.KVHeads, t.keysShared()}, {t.queries, p.Heads, t.queriesShared()}} {
+		g, section := p.grid(pass.heads, 2*hopperRows, 1)
+		if g.x == 0 {
+			return
+		}
+		g.x = min(g.x, uint32(b.sms))
+		b.attentionGradSM90(pass.kernel, g, pass.shared, b.headMap(p, dq, p.Heads, hopperRows), b.headMap(p, dk, p.KVHeads, hopperRows),
+			b.headMap(p, dv, p.KVHeads, hopperRows), b.headMap(p, do, p.Heads, hopperRows), b.headMap(p, q, p.Heads, hopperRows),
+			b.headMap(p, k, p.KVHeads, hopperRows), b.headMap(p, v, p.KVHeads, hopperRows), b.addr(lse), b.addr(delta), p.lo, p.hi,
+			int32(p.batch), int32(p.time), int32(p.Heads), int32(p.Heads/p.KVHeads), section, p.scale, p.flags)
+	}
 }
