@@ -19,6 +19,7 @@ type Backend struct {
 	notes   []string
 	sms     int  // multiprocessors
 	hopper  bool // kernels for sm_90a are in use
+	lost    driver.Result
 
 	usage     kernels.Usage
 	live      map[*buffer]struct{}
@@ -40,12 +41,14 @@ func (b *Backend) Notes() []string { return b.notes }
 // Machine is the simulated machine that the device is in, nil for a card.
 func (b *Backend) Machine() *sim.Machine { return b.machine }
 
-// Sync waits for the stream, delivers all downloads and returns the first error since the last Sync.
+// Sync waits for the stream, delivers all downloads and returns the first error since the last Sync. After an error of a
+// kernel the device is lost: CUDA does nothing more for this process but repeat the error.
 func (b *Backend) Sync() error {
 	if b.graphs.recording {
 		b.fail(errors.New("Sync while a graph is recorded: end the recording first"))
 	} else if err := b.stream.Synchronize(); err != nil {
 		b.fail(fmt.Errorf("wait for %s: %w", b.info.Name, err))
+		b.lost = driver.Lost(err)
 	} else {
 		b.uploads.reset()
 		b.downloads.deliver(b.downloads.n)
@@ -58,46 +61,53 @@ func (b *Backend) Sync() error {
 	return err
 }
 
-// Close waits for the stream and frees everything. An error says what failed, or what the backend itself forgot.
+// Close waits for the stream and frees everything. An error says what failed.
 func (b *Backend) Close() error {
-	var errs []error
+	var err error
 	if b.graphs.recording {
-		_, err := b.EndCapture()
-		errs = append(errs, err)
+		_, err = b.EndCapture()
 	}
-	if b.stream != nil {
-		errs = append(errs, b.Sync())
-	}
-	errs = append(errs, b.release()...)
-	return errors.Join(errs...)
+	return errors.Join(err, b.Sync(), b.release())
 }
 
-// release frees what a Backend has, also one that is not completely open.
-func (b *Backend) release() (errs []error) {
+// release frees what a Backend has, also one that is not completely open. Of a lost device it returns no error: they
+// would all be the one that Sync has told.
+func (b *Backend) release() error {
+	var errs []error
+	do := func(err error) {
+		if err != nil && (b.lost == driver.Success || !errors.Is(err, b.lost)) {
+			errs = append(errs, err)
+		}
+	}
 	for buf := range b.live {
-		errs = append(errs, b.release1(buf))
+		do(b.release1(buf))
 	}
 	for i := range b.graphs.list {
 		b.Forget(i)
 	}
-	errs = append(errs, b.err)
+	do(b.err)
 	if b.scratch != 0 {
-		errs = append(errs, b.ctx.Free(b.scratch))
-		b.scratch = 0
+		do(b.ctx.Free(b.scratch))
 	}
-	errs = append(errs, b.timing.close(), b.uploads.close(), b.downloads.close())
-	errs = append(errs, b.unload()...)
+	do(b.timing.close())
+	do(b.uploads.close())
+	do(b.downloads.close())
+	for i := range b.loaded {
+		if m := b.loaded[i].module; m != nil {
+			do(m.Close())
+		}
+	}
 	if b.stream != nil {
 		b.block.Close()
-		errs = append(errs, b.stream.Close())
+		do(b.stream.Close())
 	}
 	if b.ctx != nil {
-		errs = append(errs, b.ctx.Close())
+		do(b.ctx.Close())
 	}
 	if b.machine != nil {
-		errs = append(errs, b.machine.Close())
+		do(b.machine.Close())
 	}
-	return errs
+	return errors.Join(errs...)
 }
 
 // work is scratch memory that an operation may use until it has queued its last kernel: the stream is one, so the next

@@ -134,14 +134,3 @@ func (l *launcher) load(k kernelID) error {
 	l.loaded[k] = loaded{m, f, sharedByDefault - static}
 	return nil
 }
-
-// unload gives the kernels' modules back.
-func (l *launcher) unload() (errs []error) {
-	for i := range l.loaded {
-		if m := l.loaded[i].module; m != nil {
-			errs = append(errs, m.Close())
-			l.loaded[i] = loaded{}
-		}
-	}
-	return errs
-}

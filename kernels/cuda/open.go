@@ -19,6 +19,7 @@ type Options struct {
 	Capability int    // of the simulated card: 80 or 90; 0 is 90
 	Memory     int    // bytes of the simulated card; 0 is 1 GiB
 	Check      bool   // check every access of simulated kernels for races, bounds and initialisation
+	Count      bool   // count what simulated kernels do: see sim.Machine.Stats
 	Seed       uint64 // of the order in which simulated warps run; 0 is their own
 	Workers    int    // blocks simulated at once; 0 is the number of processors
 }
@@ -35,18 +36,19 @@ var (
 func Open(o Options) (*Backend, error) {
 	b := &Backend{live: map[*buffer]struct{}{}, maps: map[driver.TensorShape]*driver.TensorMap{}}
 	if err := b.open(o); err != nil {
-		return nil, errors.Join(append([]error{fmt.Errorf("open cuda device %d: %w", o.Ordinal, err)}, b.release()...)...)
+		return nil, errors.Join(fmt.Errorf("open cuda device %d: %w", o.Ordinal, err), b.release())
 	}
 	return b, nil
 }
 
 func (b *Backend) open(o Options) error {
-	kind, reserve, resolve := "cuda", onCard, driver.Resolve(nil)
+	kind, own, resolve := "cuda", onCard, driver.Resolve(nil)
 	var err error
 	if o.Simulate {
-		kind, reserve = "sim", simulated
+		kind, own = "sim", simulated
 		b.machine, err = sim.New(sim.Options{
-			Capability: o.Capability, Memory: o.Memory, Check: o.Check, Seed: o.Seed, Workers: o.Workers,
+			Capability: o.Capability, Memory: o.Memory, Check: o.Check, Count: o.Count, Seed: o.Seed,
+			Workers: o.Workers,
 		})
 		if err != nil {
 			return err
@@ -71,7 +73,7 @@ func (b *Backend) open(o Options) error {
 	if err := b.choose(o.Target); err != nil {
 		return err
 	}
-	if err := b.reserve0(reserve); err != nil {
+	if err := b.reserveOwn(own); err != nil {
 		return err
 	}
 	if b.sms, err = b.ctx.Attribute(driver.Multiprocessors); err != nil {
@@ -96,8 +98,8 @@ func (b *Backend) open(o Options) error {
 	return nil
 }
 
-// reserve0 makes the backend's own memory.
-func (b *Backend) reserve0(s sizes) (err error) {
+// reserveOwn makes the backend's own memory.
+func (b *Backend) reserveOwn(s sizes) (err error) {
 	if b.scratch, err = b.ctx.Alloc(s.work); err != nil {
 		return fmt.Errorf("reserve %d bytes of working memory: %w", s.work, err)
 	}

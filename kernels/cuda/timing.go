@@ -118,5 +118,5 @@ func (t *timing) close() error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return firstOf(errs)
 }

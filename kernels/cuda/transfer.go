@@ -38,8 +38,17 @@ func (u *uploads) close() error {
 			errs = append(errs, u.done[i].Close())
 		}
 	}
-	*u = uploads{}
-	return errors.Join(errs...)
+	return firstOf(errs)
+}
+
+// firstOf is the first error of a list, nil if there is none.
+func firstOf(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reset forgets what the stream has read.
@@ -172,8 +181,7 @@ func (d *downloads) close() error {
 			errs = append(errs, m.event.Close())
 		}
 	}
-	*d = downloads{}
-	return errors.Join(errs...)
+	return firstOf(errs)
 }
 
 // room reserves n bytes of the ring, and reports false if they are in use.
@@ -304,10 +312,10 @@ func (b *Backend) Mark() int {
 // error of the stream only Sync tells. A mark that is 16 marks old makes it wait for more than it must.
 func (b *Backend) Await(number int) {
 	d := &b.downloads
-	m := &d.marks[number%len(d.marks)]
 	if b.err != nil || number <= 0 || number > d.marked {
 		return
 	}
+	m := &d.marks[number%len(d.marks)]
 	if b.graphs.recording {
 		b.fail(fmt.Errorf("wait for a mark: %w", errRecording))
 	} else if err := m.event.Synchronize(); err != nil {

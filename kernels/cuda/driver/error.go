@@ -1,6 +1,9 @@
 package driver
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Result is a CUresult. It is an error, so that errors.Is finds it in what this package returns.
 type Result int32
@@ -69,6 +72,16 @@ func (e *Error) Error() string {
 func (e *Error) Is(target error) bool {
 	r, ok := target.(Result)
 	return ok && r == e.Code
+}
+
+// Lost is the code of an error that a context does not survive, such as that of a kernel that accessed memory it should
+// not: every later call repeats it. It is Success for other errors.
+func Lost(err error) Result {
+	var e *Error
+	if errors.As(err, &e) && e.Code >= IllegalAddress && e.Code < 800 {
+		return e.Code
+	}
+	return Success
 }
 
 // advice says what to do about errors that are a machine's or a caller's, not a kernel's.

@@ -173,7 +173,9 @@ func (s *slot) contextRelease(device uintptr) uintptr {
 			return m.say(invalidContext, "it is not retained")
 		}
 		if m.retained--; m.retained == 0 {
-			m.leaks = append(m.leaks, m.alive()...)
+			if m.failed == success { // nothing can be freed after a failure
+				m.leaks = append(m.leaks, m.alive()...)
+			}
 			clear(m.handles)
 			clear(m.current)
 			m.host, m.heap = nil, nil
