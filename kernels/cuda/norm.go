@@ -62,15 +62,15 @@ func (b *Backend) normalise(y, sum, stats, x, r, w, bias kernels.Tensor, eps flo
 // normGradKernels are for the gradients. The resident blocks are those that fit, since each keeps its sums to the end.
 var normGradKernels = map[bool][2][]rowKernel{
 	false: {
-		{{256, normGradLayerF32256, 4, 5}, {1024, normGradLayerF321024, 1, 6}, {2048, normGradLayerF322048, 1, 3},
+		{{256, normGradLayerF32256, 4, 5}, {1024, normGradLayerF321024, 1, 5}, {2048, normGradLayerF322048, 1, 4},
 			{4096, normGradLayerF324096, 1, 2}, {8192, normGradLayerF328192, 1, 1}},
-		{{256, normGradLayerBF16256, 4, 5}, {1024, normGradLayerBF161024, 1, 6}, {2048, normGradLayerBF162048, 1, 3},
+		{{256, normGradLayerBF16256, 4, 5}, {1024, normGradLayerBF161024, 1, 5}, {2048, normGradLayerBF162048, 1, 4},
 			{4096, normGradLayerBF164096, 1, 2}, {8192, normGradLayerBF168192, 1, 1}},
 	},
 	true: {
-		{{256, normGradRmsF32256, 4, 5}, {1024, normGradRmsF321024, 1, 6}, {2048, normGradRmsF322048, 1, 3},
+		{{256, normGradRmsF32256, 4, 5}, {1024, normGradRmsF321024, 1, 5}, {2048, normGradRmsF322048, 1, 4},
 			{4096, normGradRmsF324096, 1, 2}, {8192, normGradRmsF328192, 1, 1}},
-		{{256, normGradRmsBF16256, 4, 5}, {1024, normGradRmsBF161024, 1, 6}, {2048, normGradRmsBF162048, 1, 3},
+		{{256, normGradRmsBF16256, 4, 5}, {1024, normGradRmsBF161024, 1, 5}, {2048, normGradRmsBF162048, 1, 4},
 			{4096, normGradRmsBF164096, 1, 2}, {8192, normGradRmsBF168192, 1, 1}},
 	},
 }

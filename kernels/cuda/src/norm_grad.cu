@@ -4,7 +4,7 @@
 // have one type, a group of threads takes row after row; its weights and its share of dw and db stay in registers, and so does the
 // row, as it is in memory. At the end each block stores one row of partial sums, which norm_columns adds up in order. Other rows
 // are read twice for dx, the second time from the cache unless they are very long, and once more by columns for dw and db.
-// The number of blocks follows from the shape alone, and so do the results.
+// The results depend on the number of blocks, that is on the card and the shape, and on nothing else.
 #include "rows.h"
 
 struct NormGrad {
@@ -36,26 +36,40 @@ template <class M, bool RMS, int THREADS, int G, int HELD> DEV void norm_grad(co
   STATIC_SHARED(float, red, THREADS / 8);
   Group<THREADS, G> group(red);
   int thread = group.thread(), first = thread * V;
-  float w[K][V], dw[K][V] = {}, db[K][V] = {};
-  columns<M, G, HELD>(thread, p.cols, [&](int k, int at) { fetch<M>(w[k], p.w, first + at, p.half & 8); });
-  ROLL for (int row = group.row(); row < p.rows; row += group.step()) {
-    typename M::Raw dy[K], h[K];
-    float flat = 0, along = 0, mean, rstd;
-    int64 fromd = row * p.lddy + first, fromh = row * p.ldh + first;
+  typename M::Raw w[K];
+  float dw[K][V] = {}, db[K][V] = {};
+  columns<M, G, HELD>(thread, p.cols, [&](int k, int at) { w[k] = M::load(p.w, first + at, p.half & 8); });
+  // Where registers suffice, a row is loaded while the one before is worked on, and its residual with it.
+  constexpr bool HALF = V == 8, EARLY = HALF && HELD <= 8;
+  typename M::Raw dy[K], h[K], r[K], next_dy[K], next_h[K], next_r[K];
+  auto load = [&](int row, typename M::Raw(&dy)[K], typename M::Raw(&h)[K], typename M::Raw(&r)[K]) {
+    int64 fromd = row * p.lddy + first, fromh = row * p.ldh + first, fromr = row * p.ldresidual + first;
     columns<M, G, HELD>(thread, p.cols, [&](int k, int at) {
       dy[k] = M::load(p.dy, fromd + at, p.half & 2);
       h[k] = M::load(p.h, fromh + at, p.half & 4);
+      if (HALF && opaque(p.residual)) r[k] = M::load(p.residual, fromr + at, p.half & 16);
     });
+  };
+  if (EARLY && group.row() < p.rows) load(group.row(), next_dy, next_h, next_r);
+  ROLL for (int row = group.row(); row < p.rows; row += group.step()) {
+    if (EARLY) {
+      UNROLL for (int k = 0; k < K; k++) { dy[k] = next_dy[k]; h[k] = next_h[k]; r[k] = next_r[k]; }
+      if (row + group.step() < p.rows) load(row + group.step(), next_dy, next_h, next_r);
+    } else {
+      load(row, dy, h, r);
+    }
+    float flat = 0, along = 0, mean, rstd;
     load_stats<RMS>(p, row, mean, rstd);
     columns<M, G, HELD>(thread, p.cols, [&](int k, int at) {
-      float d[V], n[V];
+      float d[V], n[V], g[V];
       M::widen(d, dy[k], p.half & 2);
       M::widen(n, h[k], p.half & 4);
+      M::widen(g, w[k], p.half & 8);
       UNROLL for (int v = 0; v < V; v++) {
         n[v] = normal<RMS>(n[v], mean, rstd);
         dw[k][v] = fma(d[v], n[v], dw[k][v]);
         if (!RMS) db[k][v] += d[v];
-        d[v] *= w[k][v];
+        d[v] *= g[v];
         flat += d[v];
         along = fma(d[v], n[v], along);
       }
@@ -65,14 +79,16 @@ template <class M, bool RMS, int THREADS, int G, int HELD> DEV void norm_grad(co
     else group.sum(flat, along);
     flat *= p.scale;
     along *= p.scale;
-    int64 to = row * p.lddx + first, of = row * p.ldresidual + first;
+    int64 to = row * p.lddx + first;
     columns<M, G, HELD>(thread, p.cols, [&](int k, int at) {
-      float d[V], n[V];
+      float d[V], n[V], g[V];
       M::widen(d, dy[k], p.half & 2);
       M::widen(n, h[k], p.half & 4);
-      UNROLL for (int v = 0; v < V; v++) d[v] = slope<RMS>(d[v] * w[k][v], normal<RMS>(n[v], mean, rstd), flat, along, rstd);
+      M::widen(g, w[k], p.half & 8);
+      UNROLL for (int v = 0; v < V; v++) d[v] = slope<RMS>(d[v] * g[v], normal<RMS>(n[v], mean, rstd), flat, along, rstd);
       if (opaque(p.residual)) {
-        fetch<M>(n, p.residual, of + at, p.half & 16);
+        if (HALF) M::widen(n, r[k], p.half & 16);
+        else fetch<M>(n, p.residual, row * p.ldresidual + first + at, p.half & 16);
         UNROLL for (int v = 0; v < V; v++) d[v] += n[v];
       }
       M::store(p.dx, to + at, p.half & 1, d);
@@ -173,8 +189,8 @@ template <class M, bool RMS, int THREADS> DEV void norm_grad_shares(const NormGr
   }
 #define HELD(KIND, RMS, NAME, M)                                            \
   NORM_GRAD(KIND##_##NAME##_256, 128, 5, (norm_grad<M, RMS, 128, 32, 8>))   \
-  NORM_GRAD(KIND##_##NAME##_1024, 128, 6, (norm_grad<M, RMS, 128, 128, 8>)) \
-  NORM_GRAD(KIND##_##NAME##_2048, 256, 3, (norm_grad<M, RMS, 256, 256, 8>)) \
+  NORM_GRAD(KIND##_##NAME##_1024, 128, 5, (norm_grad<M, RMS, 128, 128, 8>)) \
+  NORM_GRAD(KIND##_##NAME##_2048, 128, 4, (norm_grad<M, RMS, 128, 128, 16>)) \
   NORM_GRAD(KIND##_##NAME##_4096, 256, 2, (norm_grad<M, RMS, 256, 256, 16>)) \
   NORM_GRAD(KIND##_##NAME##_8192, 512, 1, (norm_grad<M, RMS, 512, 512, 16>))
 HELD(layer, false, f32, F32)
