@@ -117,10 +117,11 @@ func (u *unit) thread(a *access) string {
 
 // line is where in the source an access was.
 func (l *launch) line(a *access) string {
-	if int(a.pc) >= len(l.k.code) {
+	pc := int(a.pc &^ atomicAccess)
+	if pc >= len(l.k.code) {
 		return ""
 	}
-	return " at line " + itoa(uint64(l.k.code[a.pc].line))
+	return " at line " + itoa(uint64(l.k.code[pc].line))
 }
 
 // readers is a set of reads of one cell by several warps: clocks and places by component.

@@ -211,9 +211,7 @@ func (w *warp) race(p *racePage, l int, a *allocation, off int, write bool, unit
 	case unit != manyUnits:
 		who = w.run.blockName(unit)
 	}
-	at := *other
-	at.pc &^= atomicAccess
-	faultf(l, "race: %s offset %d of %s, which %s has %s%s, with no synchronisation between", verb, off, a.name, who, what, w.run.line(&at))
+	faultf(l, "race: %s offset %d of %s, which %s has %s%s, with no synchronisation between", verb, off, a.name, who, what, w.run.line(other))
 }
 
 // releaseFence makes what happened before visible to whoever sees a later atomic access of this warp.
