@@ -70,11 +70,11 @@ func (b *Backend) pagedKernel(kcache, vcache kernels.Tensor, group, depth int) p
 }
 
 // stretches is among how many blocks a sequence is divided: as many as give every multiprocessor of a large card four blocks,
-// of at least one step of all warps each. It depends on shapes alone, and so does the result.
+// of at least two steps of all warps each. It depends on shapes alone, and so does the result.
 func (b *Backend) stretches(blocks, longest, bytes int) int {
 	const enough, most = 512, 64
 	_, work := b.work()
-	return max(1, min(ceilDiv(enough, max(blocks, 1)), ceilDiv(longest, pagedWarps*pagedTile), most, work/max(bytes, 1)))
+	return max(1, min(ceilDiv(enough, max(blocks, 1)), ceilDiv(longest, 2*pagedWarps*pagedTile), most, work/max(bytes, 1)))
 }
 
 // PagedAttention is attention of single queries against the cache.

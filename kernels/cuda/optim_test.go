@@ -41,6 +41,7 @@ func TestAdamWReachesEveryParameter(t *testing.T) {
 		w := newSheet(t, b, r, kernels.BF16, 16, shape[0], shape[1])
 		v.integers(b, r, 1, 9)
 		control := newSheet(t, b, r, kernels.F32, 16, 1, kernels.ControlSize)
+		control.integers(b, r, 0, 0)
 		const lr, c1, c2, scale = 0.125, 0.5, 0.25, 0.5
 		for i, x := range map[int]float64{kernels.ControlLR: lr, kernels.ControlC1: c1, kernels.ControlC2: c2, kernels.ControlScale: scale} {
 			put(control.host[4*i:], kernels.F32, x)
