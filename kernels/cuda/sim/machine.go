@@ -176,9 +176,9 @@ func get[T any](m *Machine, handle uintptr) (*T, result) {
 	if !ok {
 		want := kindOf((*T)(nil))
 		if other, ok := m.handles[handle]; ok {
-			return nil, m.say(invalidHandle, "%#x is a %s, not a %s", handle, kindOf(other), want)
+			return nil, m.say(invalidHandle, "%#x is %s, not %s", handle, kindOf(other), want)
 		}
-		return nil, m.say(invalidHandle, "%#x is no %s, or a destroyed one", handle, want)
+		return nil, m.say(invalidHandle, "%#x is not %s, or a destroyed one", handle, want)
 	}
 	return v, success
 }
@@ -187,17 +187,17 @@ func get[T any](m *Machine, handle uintptr) (*T, result) {
 func kindOf(v any) string {
 	switch v.(type) {
 	case *stream:
-		return "stream"
+		return "a stream"
 	case *event:
-		return "event"
+		return "an event"
 	case *graph:
-		return "graph"
+		return "a graph"
 	case *graphExec:
-		return "executable graph"
+		return "an executable graph"
 	case *module:
-		return "module"
+		return "a module"
 	}
-	return "function"
+	return "a function"
 }
 
 // cString gives text an address that stays valid for sixteen more calls.
