@@ -98,7 +98,7 @@ UNROLL
 // Groups take turns in a ring: a turn ends when the products are issued, not when they are done.
 template <int GROUPS> struct Turns {
   int group;
-  DEVICE void start() const { if (group == 0) bar_arrive(4, 256); }
+  DEVICE void start() const { if (group == GROUPS - 1) bar_arrive(4, 256); }
   DEVICE void take() const { bar_sync(4 + group, 256); }
   DEVICE void pass() const { bar_arrive(4 + (group + 1 == GROUPS ? 0 : group + 1), 256); }
   DEVICE void finish() const { if (group == 0) bar_sync(4, 256); }   // the last turn is passed to nobody
