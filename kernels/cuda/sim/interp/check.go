@@ -9,6 +9,7 @@ type checker struct {
 	shift uint // log2 of the bytes of a cell
 	cells []history
 	sets  []readers
+	async granules // what bulk copies and wgmma do
 }
 
 // newChecker makes the checker of a block, or empties the one it has.
@@ -16,8 +17,9 @@ func newChecker(b *block, old *checker) *checker {
 	shift := uint(bits.TrailingZeros(uint(b.run.k.grain)))
 	n := (len(b.shared) + 1<<shift - 1) >> shift
 	if old == nil {
-		return &checker{b: b, shift: shift, cells: make([]history, n)}
+		old = &checker{b: b, shift: shift, cells: make([]history, n)}
 	}
+	old.async.reset(len(b.shared))
 	clear(old.cells)
 	old.sets = old.sets[:0]
 	return old
@@ -26,6 +28,7 @@ func newChecker(b *block, old *checker) *checker {
 // read notes that lane l reads n bytes of the block's shared memory, and faults if nobody has written
 // them or if that is a race.
 func (c *checker) read(w *warp, l int, at uint32, n int) {
+	c.ordinary(at, n)
 	for i := at >> c.shift; i<<c.shift < at+uint32(n); i++ {
 		h := &c.cells[i]
 		if h.w.clock == 0 {
@@ -41,6 +44,8 @@ func (c *checker) read(w *warp, l int, at uint32, n int) {
 
 // write notes that lane l writes n bytes of the block's shared memory, and faults if that is a race.
 func (c *checker) write(w *warp, l int, at uint32, n int) {
+	c.ordinary(at, n)
+	c.overwrite(w, l, at, n)
 	for i := at >> c.shift; i<<c.shift < at+uint32(n); i++ {
 		h := &c.cells[i]
 		if h.w.clock != 0 && !w.ordered(&h.w, l) {
@@ -82,11 +87,7 @@ func (w *warp) checkAccess(l int, addr uint64, n int, load bool) {
 		if b == nil || uint64(at)+uint64(n) > uint64(len(b.shared)) || at < reservedShared {
 			return
 		}
-		if load {
-			b.check.read(w, l, at, n)
-		} else {
-			b.check.write(w, l, at, n)
-		}
+		w.touch(l, b, at, n, !load)
 	}
 }
 
@@ -121,6 +122,10 @@ func (w *warp) checkAtomic(l int, addr uint64, n int, read, write bool) {
 		return
 	}
 	c := b.check
+	c.ordinary(at, n)
+	if write {
+		c.overwrite(w, l, at, n)
+	}
 	for i := at >> c.shift; i<<c.shift < at+uint32(n); i++ {
 		h := &c.cells[i]
 		if read && h.w.clock == 0 {

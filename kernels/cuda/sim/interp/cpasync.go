@@ -38,6 +38,7 @@ type copies struct {
 	flying []*copyAsync
 	group  [32]int // groups that a lane has committed
 	issued int
+	actor  int // component of the clocks
 }
 
 // copyAsync is one cp.async of a warp. It is carried out when somebody waits for it, as late as the program allows: so a
@@ -116,7 +117,7 @@ func translateCopyAsync(o *operands) op {
 				faultf(l, "global address %#x is not a multiple of %d bytes", c.src[l], n)
 			}
 			if read > 0 {
-				w.readGlobal(l, c.src[l], read)
+				w.checkRead(l, c.src[l], read)
 			}
 			w.launchWrite(l, b, at, n)
 		}
@@ -135,6 +136,19 @@ func (w *warp) landCopies(m uint32, n int) {
 		})
 	}
 	x.drop()
+	x.learn(w)
+}
+
+// learn tells the warp how many of its copies have landed.
+func (x *copies) learn(w *warp) {
+	if x.actor == 0 {
+		return
+	}
+	landed := x.issued
+	if len(x.flying) > 0 {
+		landed = x.flying[0].serial
+	}
+	w.learn(x.actor, uint32(landed))
 }
 
 // drop forgets the copies that have landed.
@@ -158,7 +172,6 @@ func (w *warp) landCopy(c *copyAsync, l int) {
 		src = w.readGlobal(l, c.src[l], int(c.size[l]))
 	}
 	clear(dst[copy(dst, src):])
-	w.landWrite(l, w.b, c.dst[l], c.n)
 }
 
 // translateCopyArrive: cp.async.mbarrier.arrive{.noinc}{.shared{::cta}}.b64 [bar]: an arrival as soon as all earlier copies
@@ -179,15 +192,22 @@ func translateCopyArrive(o *operands) op {
 				}
 				bar.pending++
 			}
+			w.useBarrier(l, b, bar)
 			serial, known := w.ext.copies.issued, w.release()
-			w.later(func() {
+			if a := w.ext.copies.actor; a != 0 { // those who wait know that the copies have landed
+				for len(known) <= a {
+					known = append(known, 0)
+				}
+				known[a] = uint32(serial)
+			}
+			w.later(l, func() {
 				for _, c := range w.ext.copies.flying {
 					if c.serial < serial && c.lanes>>l&1 == 1 {
 						w.landCopy(c, l)
 					}
 				}
 				w.ext.copies.drop()
-				b.arriveAt(w, l, bar, 1, joinClocks(known, w.release()), true)
+				b.arriveAt(w, l, bar, 1, known, true)
 			})
 		})
 	}

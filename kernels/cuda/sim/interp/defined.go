@@ -30,6 +30,9 @@ func (w *warp) defined(in *instr, active, m uint32) {
 	if m == 0 {
 		return
 	}
+	if w.ext.hold.epoch > 0 {
+		w.watchRegisters(in)
+	}
 	if in.pure {
 		ok := m
 		if c := in.choice; c != nil {

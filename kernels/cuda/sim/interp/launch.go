@@ -222,7 +222,7 @@ func (w *warp) reset() {
 	w.state, w.yield, w.again, w.steps, w.pc = ready, false, false, 0, 0
 	fillOnes(w.local)
 	w.ext = warpExt{}
-	w.specials()
+	w.specials(true)
 	if w.b.check != nil {
 		w.startOrder()
 		w.undefine()
@@ -259,11 +259,16 @@ func (u *unit) turns(at **warp) {
 				live++
 			}
 		}
+		*at = nil
 		if live == 0 {
+			for u.land() {
+			}
 			return
 		}
+		if u.rng != nil && u.rng.IntN(3) == 0 { // a copy may also be quick
+			u.land()
+		}
 		if u.events == before && !u.land() && u.idle == spinning {
-			*at = nil
 			u.deadlock()
 		}
 		if u.run.stop.Load() {
@@ -290,7 +295,10 @@ func (u *unit) land() bool {
 
 // deadlock reports who waits where.
 func (u *unit) deadlock() {
-	type place struct{ block, pc int }
+	type place struct {
+		block, pc int
+		what      string
+	}
 	var places []place
 	who := map[place][]string{}
 	for _, b := range u.blocks {
@@ -298,7 +306,7 @@ func (u *unit) deadlock() {
 			if w.state == done {
 				continue
 			}
-			p := place{b.rank, w.pc}
+			p := place{b.rank, w.pc, w.ext.waiting.String()}
 			if who[p] == nil {
 				places = append(places, p)
 			}
@@ -308,8 +316,8 @@ func (u *unit) deadlock() {
 	var lines []string
 	for _, p := range places {
 		in := &u.run.k.code[p.pc]
-		lines = append(lines, fmt.Sprintf("block %v warps %s wait at line %d: %s",
-			u.blocks[p.block].ctaid, strings.Join(who[p], ","), in.line, clip(in.text)))
+		lines = append(lines, fmt.Sprintf("block %v warps %s wait%s at line %d: %s",
+			u.blocks[p.block].ctaid, strings.Join(who[p], ","), p.what, in.line, clip(in.text)))
 	}
 	faultf(-1, "deadlock: no warp can go on: %s", strings.Join(lines, "; "))
 }

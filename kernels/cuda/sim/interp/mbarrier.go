@@ -19,6 +19,8 @@ type barrierSync struct {
 	visible       bool // the initialisation has been fenced for the asynchronous proxy and the cluster
 	actor         int  // the component of clocks that counts its phases: a copy that completes on it is ordered by that
 	creator       *warp
+	lane          int    // of the creator
+	born          access // the initialisation
 }
 
 // barrierAt finds the mbarrier at an address.
@@ -34,7 +36,6 @@ func (w *warp) barrierAt(l int, addr uint64, win window) (*block, *mbarrier) {
 	if le.Uint64(b.shared[at:]) != barrierMark|uint64(at>>3) {
 		faultf(l, "the mbarrier at shared %#x%s has been overwritten", at, w.whose(b))
 	}
-	w.reach(l, b)
 	return b, m
 }
 
@@ -66,7 +67,7 @@ func translateMbarrier(o *operands) op {
 				b, bar := w.barrierAt(l, A[l]+off, win)
 				delete(b.ext.bars, bar.at)
 				fillOnes(b.shared[bar.at:][:8])
-				w.forget(b, bar.at, 8)
+				w.ownBytes(b, bar.at, 8, false)
 			})
 		}
 	case o.has("expect_tx") && !strings.Contains(o.name, "arrive"):
@@ -116,8 +117,11 @@ func translateInit(o *operands, win window) op {
 			}
 			w.touch(l, b, at, 8, true)
 			le.PutUint64(b.shared[at:], barrierMark|uint64(at>>3))
-			bar.actor = b.newActor()
-			bar.creator = w
+			bar.actor, bar.creator, bar.lane = w.u.newActor(), w, l
+			if b.check != nil {
+				bar.born = w.now(l)
+			}
+			w.ownBytes(b, at, 8, true)
 			if b.ext.bars == nil {
 				b.ext.bars = map[uint32]*mbarrier{}
 			}
@@ -218,6 +222,9 @@ func (b *block) arriveAt(w *warp, l int, bar *mbarrier, n int, known []uint32, c
 		bar.local = joinClocks(bar.local, known)
 	case cluster:
 		bar.remote = joinClocks(bar.remote, known)
+	}
+	if w.b != b {
+		b.visit(mark{uint32(bar.actor), bar.phase + 1, uint32(w.pc)})
 	}
 	done, err := bar.arrive(n)
 	if err != nil {

@@ -105,7 +105,10 @@ func (w *warp) ordered(a *access, l int) bool {
 func (u *unit) thread(a *access) string {
 	n := len(u.blocks[0].warps)
 	c := int(a.who >> 6)
-	if c >= n*len(u.blocks) {
+	switch {
+	case c == mbarrierComponent:
+		return "an mbarrier"
+	case c >= n*len(u.blocks):
 		return "an asynchronous copy"
 	}
 	s := "thread " + itoa(uint64(c%n*32)+uint64(a.who&31))

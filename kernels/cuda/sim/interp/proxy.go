@@ -1,6 +1,6 @@
 package interp
 
-import "math/bits"
+import "fmt"
 
 // blockExt is what asynchronous copies and products keep per block.
 type blockExt struct {
@@ -8,7 +8,9 @@ type blockExt struct {
 	groups  []warpgroup
 	cluster clusterBarrier // of the block of rank 0
 	regs    registerFile
-	live    int // warps that have not ended
+	actors  int      // components of the clocks that have been given out, of the block of rank 0
+	visits  []mark   // by component: what others last did to the shared memory
+	final   []uint32 // what the warps that have ended knew
 }
 
 // warpExt is the same per warp.
@@ -20,6 +22,8 @@ type warpExt struct {
 	waiting  waitingFor
 	regs     int // registers per thread that setmaxnreg has set, 0 before
 	moves    int // how often it has been executed
+	fences   []proxyFence
+	hold     registerUse
 }
 
 func init() {
@@ -27,7 +31,7 @@ func init() {
 		if !o.has("release.cluster") || !o.want(0, 0) {
 			return nil
 		}
-		return func(w *warp, m uint32) { w.fenceBarriers() }
+		return func(w *warp, m uint32) { w.fenceBarriers(m) }
 	})
 	extend("fence", "proxy", func(o *operands) op {
 		switch {
@@ -59,8 +63,23 @@ func init() {
 	families["setmaxnreg"] = translateSetRegisters
 }
 
-// later queues what happens when no warp can move without it.
-func (w *warp) later(f func()) { w.u.queue = append(w.u.queue, f) }
+// later queues what happens when no warp can move without it. A fault then names the instruction that issued it.
+func (w *warp) later(l int, f func()) {
+	pc := w.pc
+	w.u.queue = append(w.u.queue, func() {
+		defer func() {
+			switch r := recover().(type) {
+			case nil:
+			case fault:
+				panic(fault{-1, fmt.Sprintf("%s (asynchronously, for line %d: %s: block %v thread %d)", r.msg, w.run.k.code[pc].line,
+					clip(w.run.k.code[pc].text), w.b.ctaid, w.thread(l))})
+			default:
+				panic(r)
+			}
+		}()
+		f()
+	})
+}
 
 // ended tells whether all warps of the block have.
 func (b *block) ended() bool {
@@ -169,49 +188,17 @@ func (b *box) check(w *warp, l int) {
 	}
 }
 
-// The hooks of the checker.
-
-func (w *warp) touch(l int, b *block, at uint32, n int, write bool) {}
-func (w *warp) launchWrite(l int, b *block, at uint32, n int)       {}
-func (w *warp) landWrite(l int, b *block, at uint32, n int)         {}
-func (w *warp) readGlobal(l int, addr uint64, n int) []byte         { return w.globalBytes(l, addr, n) }
-func (w *warp) writeGlobal(l int, addr uint64, n int, atomic bool) []byte {
-	return w.globalBytes(l, addr, n)
-}
-func (w *warp) reach(l int, b *block)                    {}
-func (w *warp) useBarrier(l int, b *block, m *mbarrier)  {}
-func (w *warp) barrierFenced(b *block, m *mbarrier) bool { return m.visible }
-func (w *warp) forget(b *block, at uint32, n int)        {}
-func (b *block) newActor() int                           { return 0 }
-func (w *warp) learn(actor int, phase uint32)            {}
-func (w *warp) launchBulk(c *bulkLoad, b *block)         {}
-func (w *warp) landBulk(c *bulkLoad, x target)           {}
-func (w *warp) launchStore(c *bulkStore)                 {}
-func (w *warp) landStore(c *bulkStore)                   {}
-func (w *warp) issueReads(p *product)                    {}
-func (w *warp) finishReads(p *product)                   {}
-func (w *warp) holdRegisters(p *product)                 {}
-func (w *warp) releaseRegisters()                        {}
-func (w *warp) fenceRegisters()                          {}
-func (w *warp) endOrder()                                {}
-
-// fenceBarriers makes the mbarriers that this warp has initialised visible.
-func (w *warp) fenceBarriers() {
-	for _, m := range w.b.ext.bars {
-		if m.creator == w {
-			m.visible = true
+// fenceBarriers makes the mbarriers that the lanes in m have initialised visible.
+func (w *warp) fenceBarriers(m uint32) {
+	for _, bar := range w.b.ext.bars {
+		if bar.creator == w && m>>bar.lane&1 == 1 {
+			bar.visible = true
 		}
 	}
 }
 
-func (w *warp) fenceProxy(m uint32, shared bool) {
-	if shared {
-		w.fenceBarriers()
-	}
-}
-
-// globalBytes is n bytes of global memory.
-func (w *warp) globalBytes(l int, addr uint64, n int) []byte {
+// readGlobal is n bytes of global memory for a copy of lane l.
+func (w *warp) readGlobal(l int, addr uint64, n int) []byte {
 	b, err := w.run.h.Bytes(addr, n)
 	if err != nil {
 		faultf(l, "global access out of bounds: %v", err)
@@ -219,4 +206,19 @@ func (w *warp) globalBytes(l int, addr uint64, n int) []byte {
 	return b
 }
 
-var _ = bits.Len
+// checkRead notes that a copy of lane l reads n bytes of global memory.
+func (w *warp) checkRead(l int, addr uint64, n int) {
+	w.readGlobal(l, addr, n)
+	if w.b.check != nil && n > 0 {
+		w.checkGlobal(l, addr, n, true, false, false)
+	}
+}
+
+// writeGlobal is n bytes of global memory that a copy of lane l writes, or adds to.
+func (w *warp) writeGlobal(l int, addr uint64, n int, add bool) []byte {
+	b := w.readGlobal(l, addr, n)
+	if w.b.check != nil {
+		w.checkGlobal(l, addr, n, add, true, add)
+	}
+	return b
+}

@@ -18,7 +18,7 @@ var specialValues = map[string]func(w *warp, lane int) uint64{
 	"%dynamic_smem_size":   func(w *warp, l int) uint64 { return uint64(w.run.dynamic) },
 	"%total_smem_size":     func(w *warp, l int) uint64 { return uint64(len(w.b.shared)) },
 	"%cluster_ctarank":     func(w *warp, l int) uint64 { return uint64(w.b.rank) },
-	"%cluster_nctarank":    func(w *warp, l int) uint64 { return uint64(len(w.u.blocks)) },
+	"%cluster_nctarank":    func(w *warp, l int) uint64 { c := w.run.cluster; return uint64(c[0] * c[1] * c[2]) },
 	"%is_explicit_cluster": func(w *warp, l int) uint64 { return b2u(w.run.k.Cluster[0] != 0) },
 }
 
@@ -59,11 +59,19 @@ func (w *warp) constants() {
 	for _, c := range w.run.global {
 		set(c)
 	}
+	w.specials(false)
 }
 
-// specials fills the slots of special registers for a block.
-func (w *warp) specials() {
+// ofBlock are the special registers that differ from block to block.
+var ofBlock = map[string]bool{"%ctaid": true, "%clusterid": true, "%smid": true}
+
+// specials fills the slots of special registers: those of a block, or those that stay the same.
+func (w *warp) specials(block bool) {
 	for slot, name := range w.run.k.special {
+		base, axis, _ := strings.Cut(name, ".")
+		if ofBlock[base] != block {
+			continue
+		}
 		r := w.reg(slot)
 		if f := specialValues[name]; f != nil {
 			for l := range r {
@@ -71,7 +79,6 @@ func (w *warp) specials() {
 			}
 			continue
 		}
-		base, axis, _ := strings.Cut(name, ".")
 		f, i := vectors[base], int(axis[0]-'x')
 		for l := range r {
 			r[l] = f(w, l, i)

@@ -172,7 +172,7 @@ func translateBulkLoad(o *operands, tensor bool) op {
 				if from%16 != 0 {
 					faultf(l, "source address %#x is not a multiple of 16", from)
 				}
-				w.readGlobal(l, from, c.bytes)
+				w.checkRead(l, from, c.bytes)
 			}
 			to, off := w.resolve(l, D[l]+dstOff, c.bytes, windowCluster)
 			if off%align != 0 {
@@ -198,15 +198,24 @@ func translateBulkLoad(o *operands, tensor bool) op {
 				if x == nil {
 					faultf(l, "the block of rank %d has no mbarrier at shared %#x", rank, mb.at)
 				}
-				w.reach(l, b)
+				w.mustLive(l, b)
 				w.useBarrier(l, b, x)
-				if !w.barrierFenced(b, x) {
+				if !x.visible {
 					faultf(l, "%v of the block of rank %d was initialised without a fence.mbarrier_init or fence.proxy.async after it", x, rank)
 				}
 				c.targets = append(c.targets, target{b, x, x.phase})
-				w.launchBulk(c, b)
+				w.launchBulk(c)
 			}
-			w.later(func() {
+			if tensor && w.b.check != nil {
+				size := uint64(t.Type.Size())
+				_ = t.rows(at, func(r boxRow) error {
+					if r.hi > r.lo {
+						w.checkRead(l, r.at, (r.hi-r.lo)*int(size))
+					}
+					return nil
+				})
+			}
+			w.later(l, func() {
 				if tensor {
 					c.landBox(&t, at)
 				} else {
@@ -256,7 +265,6 @@ func (c *bulkLoad) finish() {
 		if x.b.ended() {
 			faultf(c.lane, "a copy issued at line %d lands in the shared memory of the block of rank %d, which has ended", c.line, x.b.rank)
 		}
-		c.w.landBulk(c, x)
 		x.b.transact(c.lane, x.bar, c.bytes, x.phase)
 	}
 }

@@ -21,6 +21,7 @@ type bulkStore struct {
 	lane  int
 	group int
 	line  int
+	pc    uint32
 	from  uint32
 	bytes int
 	t     TensorMap // Rank 0: not a tensor copy, to global address to
@@ -73,7 +74,7 @@ func translateBulkStore(o *operands, reduce, tensor bool) op {
 		S := w.reg(src)
 		x := &w.ext.stores
 		each(m, func(l int) {
-			c := &bulkStore{w: w, lane: l, group: x.group[l], line: w.run.k.code[w.pc].line}
+			c := &bulkStore{w: w, lane: l, group: x.group[l], line: w.run.k.code[w.pc].line, pc: uint32(w.pc)}
 			align := uint32(16)
 			if tensor {
 				c.t, c.at = b.resolve(w, l)
@@ -105,7 +106,7 @@ func translateBulkStore(o *operands, reduce, tensor bool) op {
 			w.launchStore(c)
 			x.flying = append(x.flying, c)
 			if w.u.rng != nil { // it may also happen early
-				w.later(func() { c.write() })
+				w.later(l, func() { c.write() })
 			}
 		})
 		w.u.events++
@@ -396,16 +397,16 @@ func translateBulkPeer(o *operands, reduce bool) op {
 			case home != to:
 				faultf(l, "the mbarrier belongs to the block of rank %d, the destination to that of rank %d", home.rank, to.rank)
 			}
-			w.reach(l, to)
+			w.mustLive(l, to)
 			w.useBarrier(l, to, mb)
-			if !w.barrierFenced(to, mb) {
+			if !mb.visible {
 				faultf(l, "%v of the block of rank %d was initialised without a fence.mbarrier_init or fence.proxy.async after it", mb, to.rank)
 			}
 			c := &bulkLoad{w: w, lane: l, line: w.run.k.code[w.pc].line, at: at, bytes: n, targets: []target{{to, mb, mb.phase}}}
-			s := &bulkStore{w: w, lane: l, line: c.line, from: from, bytes: n}
+			s := &bulkStore{w: w, lane: l, line: c.line, pc: uint32(w.pc), from: from, bytes: n}
 			w.launchStore(s)
-			w.launchBulk(c, to)
-			w.later(func() {
+			w.launchBulk(c)
+			w.later(l, func() {
 				s.read()
 				w.landStore(s)
 				for i := 0; i < n; i += element {

@@ -25,6 +25,7 @@ type wgmmaInstr struct {
 type product struct {
 	in           *wgmmaInstr
 	pc           int
+	serial       int
 	aDesc, bDesc uint64
 	scale        bool
 	issued       uint8 // warps of the group that have issued it
@@ -33,11 +34,14 @@ type product struct {
 	decoded      bool
 	a            [4]fragA // if it is in shared memory
 	b            []fragB
+	needs        []access // for the checker: the asynchronous writes that it reads
+	ordinary     bool     // and that there are others
 }
 
 // warpgroup is what four warps have in common.
 type warpgroup struct {
 	first int // serial number of the oldest product
+	actor int // component of the clocks
 	ops   []*product
 	free  []*product
 }
@@ -216,13 +220,14 @@ func (w *warp) issueProduct(in *wgmmaInstr, m uint32) {
 		}
 	}
 	g := w.group()
-	i := x.serial - g.first
+	serial := x.serial
+	i := serial - g.first
 	x.serial++
 	if i == len(g.ops) {
 		g.ops = append(g.ops, g.take())
 		q := g.ops[i]
 		q.in, q.pc, q.aDesc, q.bDesc, q.scale, q.am, q.bm = p.in, p.pc, p.aDesc, p.bDesc, p.scale, p.am, p.bm
-		q.issued, q.landed, q.decoded = 0, 0, false
+		q.serial, q.issued, q.landed, q.decoded = serial, 0, 0, false
 	}
 	q := g.ops[i]
 	switch {
@@ -264,12 +269,12 @@ func (w *warp) landProducts(n int) {
 		count++
 	}
 	for _, f := range x.flying[:count] {
+		w.releaseRegisters(f.p)
 		w.landProduct(f.p)
 	}
 	if count > 0 {
 		w.u.events++
 		x.flying = append(x.flying[:0], x.flying[count:]...)
-		w.releaseRegisters()
 	}
 }
 
@@ -302,6 +307,7 @@ func (w *warp) landProduct(p *product) {
 	}
 	p.landed |= 1 << (w.id & 3)
 	g := w.group()
+	w.learn(g.actor, uint32(p.serial+1))
 	for len(g.ops) > 0 && g.ops[0].landed == 15 {
 		g.free = append(g.free, g.ops[0])
 		g.ops = append(g.ops[:0], g.ops[1:]...)

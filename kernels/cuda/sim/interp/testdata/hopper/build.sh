@@ -7,4 +7,5 @@ for f in *.cu; do
     -Xclang -target-feature -Xclang +ptx80 -I../../../../src "$f" -o "${f%.cu}.ptx"
 done
 gzip -9nf layouts.ptx
-sed -i 's/^\.maxntid 384$/&\n.reqnctapercluster 2, 1, 1/' gemm.ptx
+sed -i "s/^\.maxntid 384$/&\n.reqnctapercluster 2, 1, 1/" gemm.ptx
+sed -i -e "/entry cluster__exchange(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 4, 1, 1/" -e "/entry cluster__send(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 2, 1, 1/" async.ptx
