@@ -80,8 +80,17 @@ func (t *gemmTile) start(b *Backend, p *product, e epilogue, splits int) {
 	}
 	grid := dim3{uint32(ceilDiv(p.m, t.m) * ceilDiv(p.n, t.n)), uint32(splits), 1}
 	launch(t.kernels[p.layout], grid, t.shared, e.out, b.addr(p.a), b.addr(p.b), e.bias, e.pre, e.residual,
-		int32(p.m), int32(p.n), int32(p.k), int32(p.a.Stride), int32(p.b.Stride), int32(e.ldo), int32(e.ldp), int32(e.ldr),
+		int32(p.m), int32(p.n), int32(p.k), int32(leading(p.a)), int32(leading(p.b)), int32(e.ldo), int32(e.ldp), int32(e.ldr),
 		int32(sliceOf(p.k, t.k, splits)), int32(e.act), e.scale, flags)
+}
+
+// leading is the elements from row to row of an operand. That of a single row can be anything: here the next, which is not
+// read, would be as well aligned.
+func leading(t kernels.Tensor) int {
+	if t.Rows() == 1 {
+		return aligned(t.Cols(), 8)
+	}
+	return t.Stride
 }
 
 // sliceOf is how much of k each of several slices sums: whole steps.
