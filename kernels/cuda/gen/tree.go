@@ -37,7 +37,7 @@ func findTree() (tree, error) {
 	}
 }
 
-func (t tree) src() string              { return filepath.Join(string(t), "src") }
+func (t tree) src() string               { return filepath.Join(string(t), "src") }
 func (t tree) module(name string) string { return filepath.Join(string(t), "ptx", name+".ptx.gz") }
 
 // sources are the names of the .cu files, without the suffix, sorted.

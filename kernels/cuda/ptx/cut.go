@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // A piece is a top-level declaration of a module: a kernel, a variable, or a directive such as .version.
@@ -44,13 +45,17 @@ func split(text string) ([]piece, error) {
 			text = text[end+2:]
 		case variableName.MatchString(text):
 			end := strings.IndexByte(text, ';')
+			if end < 0 {
+				return nil, fmt.Errorf("variable %s has no end", variableName.FindStringSubmatch(text)[1])
+			}
 			pieces = append(pieces, piece{text[:end+1], variableName.FindStringSubmatch(text)[1], variable})
 			text = text[end+1:]
 		default:
 			line, rest, _ := strings.Cut(text, "\n")
-			switch word := strings.Fields(line)[0]; word {
+			line = strings.TrimSpace(line)
+			switch word, _, _ := strings.Cut(line, " "); word {
 			case ".version", ".target", ".address_size":
-				pieces = append(pieces, piece{strings.TrimSpace(line), "", directive})
+				pieces = append(pieces, piece{line, "", directive})
 			default:
 				return nil, fmt.Errorf("unexpected %q: kernels must be self-contained", line)
 			}
@@ -62,7 +67,7 @@ func split(text string) ([]piece, error) {
 // skipBlank drops blank space and comments.
 func skipBlank(text string) string {
 	for {
-		text = strings.TrimLeft(text, " \t\r\n")
+		text = strings.TrimLeftFunc(text, unicode.IsSpace)
 		if !strings.HasPrefix(text, "//") {
 			return text
 		}
