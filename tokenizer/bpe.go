@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
-	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
+	"forja/tokenizer/normalize"
 	"forja/tokenizer/split"
 )
 
@@ -58,6 +57,9 @@ type BPEConfig struct {
 
 	// Split is the pre-tokenizer.
 	Split *split.Pattern
+
+	// Template is what Apply of TemplateOf puts around texts.
+	Template *Template
 
 	// NFC brings text into Unicode normalization form C before it is encoded.
 	NFC bool
@@ -121,17 +123,8 @@ func (b *BPE) indexSpecials() error {
 	b.special = make(map[int32]Special, len(b.config.Specials))
 	contents := make(map[string]int32, len(b.config.Specials))
 	for _, s := range b.config.Specials {
-		if s.Content == "" || s.ID < 0 || s.ID >= MaxVocab {
-			return fmt.Errorf("special token %q with id %d: it needs a content and an id from 0 to %d", s.Content, s.ID, MaxVocab-1)
-		}
-		if !utf8.ValidString(s.Content) {
-			return fmt.Errorf("special token %q is not UTF-8", s.Content)
-		}
-		if other, taken := b.special[s.ID]; taken {
-			return fmt.Errorf("special tokens %q and %q have the same id %d", other.Content, s.Content, s.ID)
-		}
-		if first, twice := contents[s.Content]; twice {
-			return fmt.Errorf("special token %q has two ids, %d and %d", s.Content, first, s.ID)
+		if err := checkSpecial(s, b.special, contents); err != nil {
+			return err
 		}
 		if id, ok := b.ids[s.Content]; ok && id != s.ID {
 			return fmt.Errorf("special token %q with id %d is also the ordinary token %d", s.Content, s.ID, id)
@@ -260,6 +253,9 @@ func (b *BPE) Count(text string) int {
 }
 
 func (b *BPE) encode(w *workspace, dst []int32, text string) []int32 {
+	if !b.config.Split.Scans() {
+		return b.encodeCompiled(w, dst, text)
+	}
 	for len(text) > 0 {
 		n := min(b.config.Split.Next(text), maxWord)
 		ids := b.word(w, text[:n])
@@ -273,7 +269,27 @@ func (b *BPE) encode(w *workspace, dst []int32, text string) []int32 {
 	return dst
 }
 
+func (b *BPE) encodeCompiled(w *workspace, dst []int32, text string) []int32 {
+	for word := range b.config.Split.All(text) {
+		dst = b.appendWord(w, dst, word)
+	}
+	return dst
+}
+
+// appendWord appends the ids of a pre-token; a very long one is cut.
+func (b *BPE) appendWord(w *workspace, dst []int32, word string) []int32 {
+	for len(word) > 0 {
+		n := min(len(word), maxWord)
+		dst = append(dst, b.word(w, word[:n])...)
+		word = word[n:]
+	}
+	return dst
+}
+
 func (b *BPE) count(w *workspace, text string) int {
+	if !b.config.Split.Scans() {
+		return len(b.encodeCompiled(w, nil, text))
+	}
 	count := 0
 	for len(text) > 0 {
 		n := min(b.config.Split.Next(text), maxWord)
@@ -283,9 +299,46 @@ func (b *BPE) count(w *workspace, text string) int {
 	return count
 }
 
+// Tokens implements Tokenizer.
+func (b *BPE) Tokens(text string) iter.Seq2[int32, Span] {
+	return func(yield func(int32, Span) bool) {
+		w := b.workspaces.Get().(*workspace)
+		defer b.workspaces.Put(w)
+		t := normalize.Of(text, b.config.NFC)
+		if b.config.NFC {
+			t = normalize.NFC.Normalize(t)
+		}
+		for id, span := range b.tokens(w, t) {
+			if !yield(id, t.Place(span.Start, span.End)) {
+				return
+			}
+		}
+	}
+}
+
+// tokens yields the ids of a normalized text and their places in it.
+func (b *BPE) tokens(w *workspace, t normalize.Text) iter.Seq2[int32, Span] {
+	return func(yield func(int32, Span) bool) {
+		start := 0
+		for word := range b.config.Split.All(t.S) {
+			for len(word) > 0 {
+				n := min(len(word), maxWord)
+				for _, id := range b.word(w, word[:n]) {
+					end := start + len(b.ordinary(id))
+					if !yield(id, Span{Start: start, End: end}) {
+						return
+					}
+					start = end
+				}
+				word = word[n:]
+			}
+		}
+	}
+}
+
 func (b *BPE) normalize(text string) string {
-	if b.config.NFC && !norm.NFC.IsNormalString(text) {
-		return norm.NFC.String(text)
+	if b.config.NFC {
+		return normalize.NFC.Normalize(normalize.Of(text, false)).S
 	}
 	return text
 }
@@ -339,3 +392,29 @@ func (b *BPE) Split() *split.Pattern { return b.config.Split }
 // the ways to make each token of two, by id, then by the left half, shortest
 // first. The caller must not change them.
 func (b *BPE) Merges() [][2]int32 { return b.merges }
+
+// AppendIDs implements Model: a BPE is one, for pieces that another
+// pre-tokenizer than its own has cut.
+func (b *BPE) AppendIDs(dst []int32, ends *[]int, piece string) []int32 {
+	w := b.workspaces.Get().(*workspace)
+	first := len(dst)
+	dst = b.appendWord(w, dst, piece)
+	b.workspaces.Put(w)
+	if ends != nil {
+		end := 0
+		for _, id := range dst[first:] {
+			end += len(b.ordinary(id))
+			*ends = append(*ends, end)
+		}
+	}
+	return dst
+}
+
+// Len implements Model.
+func (b *BPE) Len() int { return b.VocabSize() }
+
+// Text implements Model.
+func (b *BPE) Text(id int32) string {
+	t, _ := b.Token(id)
+	return t.Bytes
+}

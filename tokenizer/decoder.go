@@ -1,6 +1,10 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"forja/tokenizer/decode"
+)
 
 // A Decoder turns a stream of ids into readable text, for showing tokens as
 // they are generated. It never returns part of a character: bytes that may
@@ -13,6 +17,10 @@ type Decoder struct {
 	hidden map[int32]bool // ids that give no text
 	held   []byte         // not yet returned; after Push an incomplete character
 	text   []byte         // reused for the result
+
+	// Of a Pipeline, whose tokens depend on those before them.
+	pipeline *Pipeline
+	state    *decode.State
 }
 
 // NewDecoder returns a Decoder for the ids of t. With skipSpecials, special
@@ -24,6 +32,10 @@ func NewDecoder(t Tokenizer, skipSpecials bool) *Decoder {
 			d.hidden[s.ID] = !s.Visible
 		}
 	}
+	if p, ok := unwrap(t).(*Pipeline); ok {
+		d.pipeline = p
+		d.state = p.config.Decoder.Start()
+	}
 	return d
 }
 
@@ -32,13 +44,20 @@ func (d *Decoder) Push(id int32) string {
 	if d.hidden[id] {
 		return ""
 	}
-	d.held = d.t.DecodeTo(d.held, []int32{id})
+	if d.pipeline != nil {
+		d.held = d.pipeline.appendDecoded(d.held, d.state, id)
+	} else {
+		d.held = d.t.DecodeTo(d.held, []int32{id})
+	}
 	return d.take(false)
 }
 
 // Flush ends the stream: it returns what is held back, an incomplete
 // character as U+FFFD, and makes the Decoder ready for another stream.
 func (d *Decoder) Flush() string {
+	if d.pipeline != nil {
+		d.state = d.pipeline.config.Decoder.Start()
+	}
 	return d.take(true)
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"slices"
 	"strconv"
 )
 
@@ -16,16 +18,23 @@ import (
 // Tokenizer of another package it covers the tokens.
 func Fingerprint(t Tokenizer) string {
 	t = unwrap(t)
-	if b, ok := t.(*BPE); ok {
-		return b.fingerprint()
+	switch t := t.(type) {
+	case *BPE:
+		return t.fingerprint()
+	case *Pipeline:
+		return t.fingerprint()
 	}
 	hash := sha256.New()
+	writeTokens(hash, t)
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+func writeTokens(w io.Writer, t Tokenizer) {
 	for id := range int32(t.VocabSize()) {
 		if token, ok := t.Token(id); ok {
-			fmt.Fprintf(hash, "token %d %q %t\n", id, token.Bytes, token.Special)
+			fmt.Fprintf(w, "token %d %q %t\n", id, token.Bytes, token.Special)
 		}
 	}
-	return hex.EncodeToString(hash.Sum(nil))
 }
 
 func (b *BPE) computeFingerprint() string {
@@ -63,4 +72,19 @@ func (b *BPE) computeFingerprint() string {
 	}
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
+}
+
+// computeFingerprint is that of the tokenizer.json, without what it says of
+// post-processing; of one that has no such form, that of the tokens.
+func (p *Pipeline) computeFingerprint() string {
+	hash := sha256.New()
+	file, err := describe(p)
+	if err == nil {
+		file = slices.DeleteFunc(file, func(m jsonMember) bool { return m.key == "post_processor" })
+		writeObject(hash, file)
+	} else {
+		writeTokens(hash, p)
+		fmt.Fprint(hash, err)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"forja/tokenizer/internal/bytelevel"
 	"forja/tokenizer/split"
 )
 
@@ -108,7 +109,7 @@ func TestIdsEqualThoseOfLlama3(t *testing.T) {
 	require.NoError(t, err)
 	tok := readJSON(t, data)
 	checked := 0
-	for _, c := range sharedLines[parityCase](t, "tokenizer/parity.jsonl.gz") {
+	for _, c := range parityCases(t) {
 		if want, ok := c.Enc["llama3"]; ok {
 			checked++
 			require.Equal(t, append([]int32{}, want...), append([]int32{}, tok.Encode(c.Text)...), c.ID)
@@ -120,8 +121,8 @@ func TestIdsEqualThoseOfLlama3(t *testing.T) {
 // smallJSON is a whole file; edits make it wrong.
 func smallJSON() string {
 	var vocab strings.Builder
-	for i, b := range bytesInOrder {
-		quoted, _ := json.Marshal(spellBytes(string([]byte{b})))
+	for i, b := range bytelevel.InOrder {
+		quoted, _ := json.Marshal(bytelevel.Spell(string([]byte{b})))
 		fmt.Fprintf(&vocab, "%s:%d,", quoted, i)
 	}
 	return `{"version":"1.0","added_tokens":[{"id":300,"content":"<s>","special":true},{"id":301,"content":"tool","special":false,"rstrip":true}],"normalizer":null,
@@ -142,20 +143,26 @@ func TestBothSpellingsOfMergesAreRead(t *testing.T) {
 func TestWhatCannotBeReadIsRefusedByName(t *testing.T) {
 	byteLevel := `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`
 	for _, c := range []struct{ old, new, want string }{
-		{`"normalizer":null`, `"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]}`, "normalizer Lowercase is not supported"},
-		{byteLevel, `{"type":"Metaspace","replacement":"_"}`, "pre-tokenizer Metaspace is not supported"},
-		{byteLevel, `{"type":"Sequence","pretokenizers":[{"type":"Digits"},` + byteLevel + `]}`, "pre-tokenizer Digits before ByteLevel"},
-		{byteLevel, `{"type":"Sequence","pretokenizers":[{"type":"Digits"},{"type":"Digits"},` + byteLevel + `]}`, "Digits, Digits, ByteLevel is not supported"},
-		{byteLevel, `{"type":"ByteLevel","add_prefix_space":true}`, "add_prefix_space is not supported"},
-		{byteLevel, `{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}`, "nothing splits the text"},
-		{byteLevel, `null`, "no pre_tokenizer"},
-		{byteLevel, `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated","invert":false},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}`, `none of the known ones: \w+`},
-		{byteLevel, `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Removed","invert":false},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}`, "behavior Isolated"},
-		{byteLevel, `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated"},` + byteLevel + `]}`, "does not split again"},
-		{`"decoder":{"type":"ByteLevel"}`, `"decoder":{"type":"WordPiece"}`, "decoder WordPiece is not supported"},
-		{`"type":"BPE"`, `"type":"Unigram"`, "model Unigram is not supported"},
+		{`"normalizer":null`, `"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Fancy"}]}`, "normalizer Fancy is not supported"},
+		{`"normalizer":null`, `"normalizer":{"type":"Precompiled","precompiled_charsmap":"AAAA"}`, "the charsmap is shorter than its header"},
+		{`"normalizer":null`, `"normalizer":{"type":"Precompiled","precompiled_charsmap":"!"}`, "precompiled_charsmap that is not base64"},
+		{`"normalizer":null`, `"normalizer":{"type":"Replace","pattern":{"Regex":"("},"content":""}`, "normalizer Replace cannot be read"},
+		{`"normalizer":null`, `"normalizer":{"type":"Replace","content":""}`, "normalizer Replace has no pattern"},
+		{`"normalizer":null`, `"normalizer":{"type":"Lowercase"},"normalizer":null`, `field "normalizer" is repeated`},
+		{`"normalizer":null`, `"normalizer":["NFC"]`, "the normalizer is not an object"},
+		{`"normalizer":null`, `"normalizer":{"type":"BertNormalizer","lowercase":1}`, "neither true nor false"},
+		{byteLevel, `{"type":"Sequence","pretokenizers":[{"type":"UnicodeScripts"},` + byteLevel + `]}`, "pre-tokenizer UnicodeScripts is not supported"},
+		{byteLevel, `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolate"},` + byteLevel + `]}`, `unknown split behavior "Isolate"`},
+		{byteLevel, `{"type":"Metaspace","replacement":"__"}`, "replacement that is not one character"},
+		{byteLevel, `null`, `unk_token "<s>" is not in the vocabulary`},
+		{`"decoder":{"type":"ByteLevel"}`, `"decoder":{"type":"WordPiece"}`, "a decoder other than ByteLevel is not supported"},
+		{`"decoder":{"type":"ByteLevel"}`, `"decoder":{"type":"CTC"}`, "decoder CTC is not supported"},
+		{`"type":"TemplateProcessing","single":[]`, `"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}}]`, `the special token "<s>" and does not say its ids`},
+		{`"type":"TemplateProcessing","single":[]`, `"type":"BertProcessing","cls":["<s>",300],"sep":["<t>",999]`, `puts "<t>", id 999, which is no token`},
+		{`"type":"BPE"`, `"type":"WordLevel"`, "model WordLevel is not supported"},
+		{`"type":"BPE"`, `"type":"Unigram"`, "has no list of pieces with scores"},
+		{`"type":"BPE"`, `"type":"WordPiece"`, `unk_token "<s>" is not in the vocabulary`},
 		{`"dropout":null`, `"dropout":0.1`, "dropout is not supported"},
-		{`"unk_token":"<s>"`, `"end_of_word_suffix":"</w>"`, "end_of_word_suffix is not supported"},
 		{`"model":{`, `"modell":{`, "no model"},
 		{`"version"`, `version`, "line 1, column 2"},
 		{`"ab":256`, `"ab":257`, `tokens "ab" and " a" have the same id 257`},

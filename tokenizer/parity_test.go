@@ -22,26 +22,59 @@ type parityCase struct {
 	Enc      map[string][]int32
 }
 
+var loadedCases []parityCase
+
+func parityCases(t testing.TB) []parityCase {
+	if loadedCases == nil {
+		loadedCases = sharedLines[parityCase](t, "tokenizer/parity.jsonl.gz")
+	}
+	return loadedCases
+}
+
 func TestIdsEqualThoseOfTiktoken(t *testing.T) {
-	cases := sharedLines[parityCase](t, "tokenizer/parity.jsonl.gz")
 	for name, pattern := range map[string]*split.Pattern{"gpt2": split.GPT2, "cl100k_base": split.CL100K, "o200k_base": split.O200K} {
 		b := loadShared(t, name, pattern)
-		checked := 0
-		for _, c := range cases {
-			want, ok := c.Enc[name]
-			if !ok {
-				continue
-			}
-			checked++
-			got := b.Encode(c.Text)
-			if len(want) == 0 {
-				require.Empty(t, got)
-				continue
-			}
-			require.Equal(t, want, got, "%s %s %.200q", name, c.ID, c.Text)
-			assert.Equal(t, c.Text, b.Decode(got), c.ID)
-			assert.Equal(t, len(want), b.Count(c.Text), c.ID)
+		checkParity(t, name, b)
+		for _, c := range parityCases(t) {
+			assert.Equal(t, c.Text, b.Decode(b.Encode(c.Text)), c.ID)
 		}
-		assert.Greater(t, checked, 350)
 	}
+}
+
+func TestIdsEqualThoseOfSentencePiece(t *testing.T) {
+	for _, name := range []string{"spm_unigram", "spm_bpe"} {
+		p, err := ReadSentencePiece(bytes.NewReader(sharedFile(t, "vocab/"+name+"_8k.model")))
+		require.NoError(t, err)
+		checkParity(t, name, p)
+	}
+}
+
+func TestIdsEqualThoseOfBert(t *testing.T) {
+	p, err := ReadVocab(bytes.NewReader(sharedFile(t, "vocab/bert-base-uncased.vocab.txt")), false)
+	require.NoError(t, err)
+	checkParity(t, "bert", p)
+}
+
+// checkParity compares the ids of every vector that has the key.
+func checkParity(t *testing.T, key string, tok Tokenizer) {
+	t.Helper()
+	checked := 0
+	for _, c := range parityCases(t) {
+		want, ok := c.Enc[key]
+		if !ok {
+			continue
+		}
+		checked++
+		require.Equal(t, append([]int32{}, want...), append([]int32{}, tok.Encode(c.Text)...), "%s %s %.200q", key, c.ID, c.Text)
+		assert.Equal(t, len(want), tok.Count(c.Text), c.ID)
+		n, last := 0, 0
+		for id, span := range tok.Tokens(c.Text) {
+			require.Equal(t, want[n], id)
+			n++
+			require.True(t, 0 <= span.Start && span.Start <= span.End && span.End <= len(c.Text) && last <= span.End, "%s %v", c.ID, span)
+			last = span.End
+		}
+		assert.Equal(t, len(want), n, c.ID)
+	}
+	assert.Greater(t, checked, 350)
 }

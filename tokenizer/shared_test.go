@@ -8,12 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// sharedFile returns the unpacked bytes of a gzip file of the shared data, and
+// sharedFile returns the bytes of a file of the shared data, unpacked, and
 // skips the test where there is none: FORJA_SHARED names the folder, else it
 // is "shared" beside the module.
 func sharedFile(t testing.TB, name string) []byte {
@@ -36,6 +37,11 @@ func sharedFile(t testing.TB, name string) []byte {
 	}
 	require.NoError(t, err)
 	defer f.Close()
+	if !strings.HasSuffix(name, ".gz") {
+		data, err := io.ReadAll(f)
+		require.NoError(t, err)
+		return data
+	}
 	zr, err := gzip.NewReader(bufio.NewReader(f))
 	require.NoError(t, err)
 	data, err := io.ReadAll(zr)

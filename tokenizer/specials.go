@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"forja/tokenizer/normalize"
 )
 
 // WithSpecials returns t with some of its special tokens recognised in text:
@@ -28,18 +30,42 @@ func WithSpecials(t Tokenizer, names ...string) (Tokenizer, error) {
 		}
 	}
 	p := &specialParser{Tokenizer: t}
-	// Longest first: the first that matches at a place is the longest.
-	slices.SortStableFunc(specials, func(a, b Special) int { return len(b.Content) - len(a.Content) })
-	for _, s := range specials {
-		p.byFirst[s.Content[0]] = append(p.byFirst[s.Content[0]], s)
+	pipeline, ok := t.(*Pipeline)
+	if ok && pipeline.config.Normalizer != nil {
+		p.pipeline = pipeline
+		var normalized []Special
+		specials, normalized = separate(specials)
+		for i := range normalized {
+			n := pipeline.config.Normalizer.Normalize(normalize.Of(normalized[i].Content, false))
+			normalized[i].Content = n.S
+		}
+		normalized = slices.DeleteFunc(normalized, func(s Special) bool { return s.Content == "" })
+		p.normalized = newSpecialSet(normalized)
+	} else if ok {
+		p.pipeline = pipeline
 	}
+	p.raw = newSpecialSet(specials)
 	return p, nil
+}
+
+// separate takes those apart that are matched in normalized text.
+func separate(specials []Special) (raw, normalized []Special) {
+	for _, s := range specials {
+		if s.Normalized {
+			normalized = append(normalized, s)
+		} else {
+			raw = append(raw, s)
+		}
+	}
+	return raw, normalized
 }
 
 // specialParser is a tokenizer that looks for special tokens in text.
 type specialParser struct {
 	Tokenizer
-	byFirst [256][]Special // by first byte of the content, longest first
+	pipeline   *Pipeline   // Tokenizer, if it is one
+	raw        *specialSet // those to look for in the text
+	normalized *specialSet // in normalized text; nil: none
 }
 
 func (p *specialParser) Encode(text string) []int32 {
@@ -47,8 +73,13 @@ func (p *specialParser) Encode(text string) []int32 {
 }
 
 func (p *specialParser) EncodeTo(dst []int32, text string) []int32 {
-	for s, before := range p.parts(text) {
-		dst = p.Tokenizer.EncodeTo(dst, before)
+	all := normalize.Of(text, false)
+	for s, part := range p.raw.parts(text) {
+		if p.pipeline != nil {
+			dst = p.pipeline.encodeSection(dst, nil, all.Sub(part.Start, part.End), p.normalized)
+		} else {
+			dst = p.Tokenizer.EncodeTo(dst, text[part.Start:part.End])
+		}
 		if s != nil {
 			dst = append(dst, s.ID)
 		}
@@ -58,8 +89,14 @@ func (p *specialParser) EncodeTo(dst []int32, text string) []int32 {
 
 func (p *specialParser) Count(text string) int {
 	n := 0
-	for s, before := range p.parts(text) {
-		n += p.Tokenizer.Count(before)
+	for s, part := range p.raw.parts(text) {
+		if p.pipeline != nil {
+			for range p.pipeline.sectionTokens(normalize.Of(text, true).Sub(part.Start, part.End), p.normalized) {
+				n++
+			}
+		} else {
+			n += p.Tokenizer.Count(text[part.Start:part.End])
+		}
 		if s != nil {
 			n++
 		}
@@ -67,13 +104,56 @@ func (p *specialParser) Count(text string) int {
 	return n
 }
 
+func (p *specialParser) Tokens(text string) iter.Seq2[int32, Span] {
+	return func(yield func(int32, Span) bool) {
+		for s, part := range p.raw.parts(text) {
+			tokens, shift := p.Tokenizer.Tokens, part.Start
+			if p.pipeline != nil {
+				tokens, shift = func(string) iter.Seq2[int32, Span] {
+					return p.pipeline.sectionTokens(normalize.Of(text, true).Sub(part.Start, part.End), p.normalized)
+				}, 0
+			}
+			for id, span := range tokens(text[part.Start:part.End]) {
+				if !yield(id, Span{Start: shift + span.Start, End: shift + span.End}) {
+					return
+				}
+			}
+			if s != nil && !yield(s.ID, Span{Start: part.End, End: part.next}) {
+				return
+			}
+		}
+	}
+}
+
+// A specialSet finds special tokens in text.
+type specialSet struct {
+	byFirst [256][]Special // by first byte of the content, longest first
+}
+
+func newSpecialSet(specials []Special) *specialSet {
+	if len(specials) == 0 {
+		return &specialSet{}
+	}
+	set := &specialSet{}
+	// Longest first: the first that matches at a place is the longest.
+	specials = slices.Clone(specials)
+	slices.SortStableFunc(specials, func(a, b Special) int { return len(b.Content) - len(a.Content) })
+	for _, s := range specials {
+		set.byFirst[s.Content[0]] = append(set.byFirst[s.Content[0]], s)
+	}
+	return set
+}
+
+// A specialPart is ordinary text; the special token behind it ends before next.
+type specialPart struct{ Start, End, next int }
+
 // parts cuts text at its special tokens. It yields each of them with the
 // ordinary text before it, and at last nil with the rest.
-func (p *specialParser) parts(text string) iter.Seq2[*Special, string] {
-	return func(yield func(*Special, string) bool) {
+func (set *specialSet) parts(text string) iter.Seq2[*Special, specialPart] {
+	return func(yield func(*Special, specialPart) bool) {
 		start := 0
 		for at := 0; at < len(text); {
-			s := p.match(text[at:])
+			s := set.match(text[at:])
 			if s == nil {
 				at++
 				continue
@@ -83,25 +163,25 @@ func (p *specialParser) parts(text string) iter.Seq2[*Special, string] {
 				at = next
 				continue
 			}
-			before := text[start:at]
+			end := at
 			if s.LStrip {
-				before = strings.TrimRightFunc(before, unicode.IsSpace)
+				end = start + len(strings.TrimRightFunc(text[start:at], unicode.IsSpace))
 			}
 			if s.RStrip {
 				next = len(text) - len(strings.TrimLeftFunc(text[next:], unicode.IsSpace))
 			}
-			if !yield(s, before) {
+			if !yield(s, specialPart{start, end, next}) {
 				return
 			}
 			at, start = next, next
 		}
-		yield(nil, text[start:])
+		yield(nil, specialPart{start, len(text), len(text)})
 	}
 }
 
 // match returns the longest special token that text starts with, or nil.
-func (p *specialParser) match(text string) *Special {
-	candidates := p.byFirst[text[0]]
+func (set *specialSet) match(text string) *Special {
+	candidates := set.byFirst[text[0]]
 	for i := range candidates {
 		if strings.HasPrefix(text, candidates[i].Content) {
 			return &candidates[i]

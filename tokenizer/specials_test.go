@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"forja/tokenizer/internal/bytelevel"
 	"forja/tokenizer/split"
 )
 
@@ -15,7 +16,7 @@ import (
 func byteTokenizer(t testing.TB, specials ...Special) *BPE {
 	t.Helper()
 	config := BPEConfig{Split: split.GPT2}
-	for _, b := range bytesInOrder {
+	for _, b := range bytelevel.InOrder {
 		config.Tokens = append(config.Tokens, string([]byte{b}))
 	}
 	for i, s := range specials {

@@ -14,6 +14,12 @@
 // tokenizer families, which readers refuse by name instead of ignoring.
 package tokenizer
 
+import (
+	"iter"
+
+	"forja/tokenizer/normalize"
+)
+
 // MaxVocab bounds the number of ids of any tokenizer. It is several times the
 // largest vocabulary published, and keeps a damaged file from asking for
 // unbounded memory.
@@ -30,6 +36,11 @@ type Tokenizer interface {
 
 	// Count returns len(Encode(text)) without allocating the ids.
 	Count(text string) int
+
+	// Tokens yields the ids of text with the part of text that each stands
+	// for. Parts are in order; they overlap where several tokens share a
+	// character that was normalized, and need not cover the text.
+	Tokens(text string) iter.Seq2[int32, Span]
 
 	// DecodeTo appends the raw bytes of ids to dst. Special tokens decode to
 	// their content. Ids that name no token are skipped. The result need not
@@ -53,10 +64,16 @@ type Tokenizer interface {
 	Specials() []Special
 }
 
+// A Span is a part of a text, from byte Start to before byte End.
+type Span = normalize.Span
+
 // A Token is what an id stands for.
 type Token struct {
-	Bytes   string // raw bytes, not always valid UTF-8; the content of a special token
-	Special bool   // never the result of encoding ordinary text
+	// Bytes are the raw bytes of a token of a byte-level tokenizer, not always
+	// valid UTF-8; the spelling in the vocabulary of any other; the content of
+	// a special token.
+	Bytes   string
+	Special bool // never the result of encoding ordinary text
 }
 
 // A Special is a token that stands for a position or a role rather than for

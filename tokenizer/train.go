@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"forja/tokenizer/internal/bytelevel"
 	"forja/tokenizer/split"
 )
 
@@ -79,7 +80,7 @@ func TrainBPE(ctx context.Context, documents iter.Seq[string], options TrainOpti
 		config.Specials = append(config.Specials, Special{ID: int32(i), Content: content})
 		config.Tokens = append(config.Tokens, "")
 	}
-	for _, c := range bytesInOrder {
+	for _, c := range bytelevel.InOrder {
 		config.Tokens = append(config.Tokens, string([]byte{c}))
 	}
 	m := newMerger(words, config.Tokens, o)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"forja/tokenizer/internal/bytelevel"
 	"forja/tokenizer/split"
 )
 
@@ -30,7 +31,7 @@ func referenceMerges(docs []string, size int, o TrainOptions) [][2]string {
 	}
 	words := map[string][]string{}
 	ids := map[string]int{}
-	for _, b := range bytesInOrder {
+	for _, b := range bytelevel.InOrder {
 		ids[string([]byte{b})] = len(ids)
 	}
 	for word := range counts {

@@ -387,3 +387,30 @@ func (r *Reader) End() error {
 	}
 	return r.err
 }
+
+// Value reads any value: nil, bool, float64, string, []any or map[string]any.
+// Of repeated keys the last counts. Use it for small parts of a file only.
+func (r *Reader) Value() any {
+	switch r.Kind() {
+	case '{':
+		object := map[string]any{}
+		for key := range r.Entries() {
+			object[key] = r.Value()
+		}
+		return object
+	case '[':
+		list := []any{}
+		for range r.Elements() {
+			list = append(list, r.Value())
+		}
+		return list
+	case '"':
+		return r.String()
+	case 't', 'f':
+		return r.Bool()
+	case 'n':
+		r.word("null")
+		return nil
+	}
+	return r.Number()
+}

@@ -1,4 +1,8 @@
-package tokenizer
+// Package bytelevel spells bytes as the printable characters that stand for
+// them in the files of byte-level tokenizers.
+//
+// Deliberately absent: everything else.
+package bytelevel
 
 import (
 	"fmt"
@@ -14,9 +18,9 @@ var (
 	runeOfByte [256]rune
 	byteOfRune [0x100 + 68]int16 // -1: not the spelling of a byte
 
-	// bytesInOrder lists the bytes by their characters: "!" is first. It is
+	// InOrder lists the bytes by their characters: "!" is first. It is
 	// the order of the ids of bytes in GPT-2 and all that are trained like it.
-	bytesInOrder [256]byte
+	InOrder [256]byte
 )
 
 func init() {
@@ -32,13 +36,13 @@ func init() {
 		}
 		runeOfByte[b] = r
 		byteOfRune[r] = int16(b)
-		bytesInOrder[b] = byte(b)
+		InOrder[b] = byte(b)
 	}
-	slices.SortFunc(bytesInOrder[:], func(a, b byte) int { return int(runeOfByte[a] - runeOfByte[b]) })
+	slices.SortFunc(InOrder[:], func(a, b byte) int { return int(runeOfByte[a] - runeOfByte[b]) })
 }
 
-// spellBytes writes bytes as the characters that stand for them in files.
-func spellBytes(token string) string {
+// Spell writes bytes as the characters that stand for them in files.
+func Spell(token string) string {
 	var b strings.Builder
 	b.Grow(len(token) + len(token)/2)
 	for i := range len(token) {
@@ -47,8 +51,8 @@ func spellBytes(token string) string {
 	return b.String()
 }
 
-// readSpelling is the inverse of spellBytes.
-func readSpelling(spelled string) (string, error) {
+// Read is the inverse of Spell.
+func Read(spelled string) (string, error) {
 	plain := true // printable ASCII stands for itself
 	for i := 0; i < len(spelled) && plain; i++ {
 		plain = '!' <= spelled[i] && spelled[i] <= '~'
@@ -65,3 +69,14 @@ func readSpelling(spelled string) (string, error) {
 	}
 	return string(token), nil
 }
+
+// Byte is the byte that a character stands for.
+func Byte(r rune) (byte, bool) {
+	if r < 0 || r >= rune(len(byteOfRune)) || byteOfRune[r] < 0 {
+		return 0, false
+	}
+	return byte(byteOfRune[r]), true
+}
+
+// Rune is the character that stands for a byte.
+func Rune(b byte) rune { return runeOfByte[b] }
