@@ -11,6 +11,9 @@ import (
 )
 
 func TestADeviceChoosesItsKernels(t *testing.T) {
+	if !driver.Supported {
+		t.Skip("built without CUDA")
+	}
 	for _, c := range []struct {
 		capability int
 		target     string

@@ -132,7 +132,7 @@ type API struct {
 
 // Bind looks up every function and initialises the driver.
 func Bind(resolve Resolve) (*API, error) {
-	if !supported {
+	if !Supported {
 		return nil, errUnsupported
 	}
 	a := new(API)

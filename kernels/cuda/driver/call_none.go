@@ -4,7 +4,8 @@ package driver
 
 import "errors"
 
-const supported = false
+// Supported says whether this program can call a CUDA driver, simulated or not.
+const Supported = false
 
 var errUnsupported = errors.New("this program was built without CUDA (tag nocuda, or a platform without it): use --device cpu")
 

@@ -4,7 +4,8 @@ package driver
 
 import "github.com/ebitengine/purego"
 
-const supported = true
+// Supported says whether this program can call a CUDA driver, simulated or not.
+const Supported = true
 
 var errUnsupported error
 

@@ -43,7 +43,11 @@ func openLibrary(candidates []string) (Resolve, error) {
 				return addr, nil
 			}, nil
 		}
+		if strings.HasSuffix(err.Error(), "No such file or directory") {
+			failed = append(failed, path)
+			continue
+		}
 		failed = append(failed, err.Error())
 	}
-	return nil, errors.Join(ErrNoDriver, fmt.Errorf("tried %s", strings.Join(failed, "; ")))
+	return nil, errors.Join(ErrNoDriver, fmt.Errorf("tried %s", strings.Join(failed, ", ")))
 }

@@ -6,7 +6,7 @@ import "errors"
 
 // System fails: NVIDIA devices are opened on Linux.
 func System() (Resolve, error) {
-	if !supported {
+	if !Supported {
 		return nil, errUnsupported
 	}
 	return nil, errors.Join(ErrNoDriver, errors.New("NVIDIA devices are opened on Linux only"))
