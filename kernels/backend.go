@@ -206,6 +206,8 @@ const (
 	ControlC2            // 1 - β₂ᵗ
 	ControlNorm          // written by GradNorm: ‖g‖
 	ControlScale         // written by GradNorm: the factor that clips g
+	ControlBound         // the largest ‖g‖ that is applied; 0 allows any finite one
+	ControlSkip          // written by GradNorm: 1 where ‖g‖ is not finite or above the bound, else 0
 	ControlSize   = 8    // room for what comes
 	RandomBlock   = 4    // I32: seed low, seed high, sample low, sample high
 	SampleParams  = 8    // F32 per row of Sample
@@ -228,7 +230,9 @@ type Muon struct {
 
 // Optimizers update parameters in place. w is F32 with master absent, or BF16 with an F32 master.
 type Optimizers interface {
-	// GradNorm stores ‖g‖₂ and the factor min(1, limit/(‖g‖ + 1e-6)) in the control block; a limit of 0 never clips.
+	// GradNorm stores ‖g‖₂, the factor min(1, limit/(‖g‖ + 1e-6)) and whether to skip in the control block; a limit of 0
+	// never clips. Where the control block says to skip, AdamW and Muon change nothing but scratch: so a step needs no
+	// decision of the host.
 	GradNorm(control, g Tensor, limit float32)
 
 	// AdamW is one step of Loshchilov and Hutter 2019 on a flat range, in PyTorch's order, with g scaled by the

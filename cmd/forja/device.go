@@ -30,6 +30,11 @@ func (a *app) openDevice(name string) (*kernels.Device, error) {
 	return d, nil
 }
 
+// openQuietly is openDevice for verbs whose result names the device itself.
+func (a *app) openQuietly(name string) (*kernels.Device, error) {
+	return (&app{talk: a.talk, told: true}).openDevice(name)
+}
+
 func openCPU() (kernels.Backend, error) { return cpu.Open(cpu.Options{}) }
 
 // placed names the environment variable in which a scheduler says on which device it placed a job. It overrides recipes.
@@ -65,7 +70,7 @@ func (a *app) device(name string) (func() (kernels.Backend, error), error) {
 	case "cuda":
 		ordinal, err := cardOrdinal(which)
 		if err != nil {
-			return nil, deviceError{err}
+			return nil, deviceError{fmt.Errorf("device %q: %w", name, err)}
 		}
 		return a.openCard(ordinal), nil
 	case "sim":

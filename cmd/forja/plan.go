@@ -102,7 +102,7 @@ func (a *app) planStage(ctx context.Context, s *recipe.Stage, vocab int) (planRe
 	if j.base != nil {
 		defer j.base.Close()
 	}
-	dev, err := a.openDevice(s.Device)
+	dev, err := a.openQuietly(s.Device)
 	if err != nil {
 		return planResult{}, err
 	}

@@ -150,7 +150,7 @@ func (o *Optimizer) Vars() []*graph.Var {
 	return vs
 }
 
-// RecordNorm records the gradient's norm and clipping factor, which the update reads.
+// RecordNorm records the gradient's norm, its clipping factor and whether to skip, which the update reads.
 func (o *Optimizer) RecordNorm(g *graph.Graph) { g.GradNorm(o.Control, o.Grad, float32(o.Clip)) }
 
 // RecordUpdate records one step of every parameter.
@@ -165,10 +165,12 @@ func (o *Optimizer) RecordUpdate(g *graph.Graph) {
 	}
 }
 
-// SetControl fills the control block for a step counted from 0 with the given learning rate.
-func (o *Optimizer) SetControl(control *[kernels.ControlSize]float32, step int, rate float64) {
+// SetControl fills the control block for a step counted from 0 with the given learning rate. An update whose gradient norm
+// is above bound is skipped; 0 bounds nothing.
+func (o *Optimizer) SetControl(control *[kernels.ControlSize]float32, step int, rate, bound float64) {
 	t := float64(step + 1)
 	control[kernels.ControlLR] = float32(rate)
+	control[kernels.ControlBound] = float32(bound)
 	control[kernels.ControlC1] = float32(1 - math.Pow(o.Beta1, t))
 	control[kernels.ControlC2] = float32(1 - math.Pow(o.Beta2, t))
 }

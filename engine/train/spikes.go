@@ -14,18 +14,22 @@ type Spikes struct {
 // spikeWindow is the length of the exponential averages, and the number of norms seen before anything is skipped.
 const spikeWindow = 128
 
-// Spike reports whether a norm is a spike, and remembers it if it is not.
-func (s *Spikes) Spike(norm float64) bool {
-	if s == nil {
-		return false
+// Bound is the largest norm that is no spike, as things stand; 0 if any may be.
+func (s *Spikes) Bound() float64 {
+	if s == nil || s.Seen < spikeWindow {
+		return 0
 	}
-	if s.Seen >= spikeWindow && norm > s.Mean+s.Limit*math.Sqrt(s.Var) {
-		return true
+	return s.Mean + s.Limit*math.Sqrt(s.Var)
+}
+
+// Note remembers a norm that was no spike.
+func (s *Spikes) Note(norm float64) {
+	if s == nil {
+		return
 	}
 	s.Seen++
 	w := max(1/float64(s.Seen), 1.0/spikeWindow)
 	d := norm - s.Mean
 	s.Mean += w * d
 	s.Var = (1 - w) * (s.Var + w*d*d)
-	return false
 }

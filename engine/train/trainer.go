@@ -41,8 +41,8 @@ func NewTrainer(b kernels.Backend, m *model.Model, o *optim.Optimizer, p *Plans)
 		t.s.Close()
 		return nil, err
 	}
-	n := p.Micro * p.Length
-	t.logp, t.entropy, t.dlogp = make([]float32, n), make([]float32, n), make([]float32, n)
+	n := p.Rows * p.Length
+	t.logp, t.entropy, t.dlogp = make([]float32, n), make([]float32, n), make([]float32, p.Micro*p.Length)
 	return t, nil
 }
 
@@ -91,7 +91,7 @@ type Stats struct {
 	Elapsed  time.Duration
 }
 
-// A NotFiniteError says that a step's loss or gradient is NaN or infinite. Nothing was updated.
+// A NotFiniteError says that a step's loss or gradient is NaN or infinite. Of a bad gradient nothing was updated.
 type NotFiniteError struct {
 	Step           int
 	Loss, GradNorm float64
@@ -99,10 +99,11 @@ type NotFiniteError struct {
 }
 
 func (e *NotFiniteError) Error() string {
-	return fmt.Sprintf("step %d: loss %g, gradient norm %g: stopped before the update\nfirst bad value: %s", e.Step, e.Loss, e.GradNorm, e.First)
+	return fmt.Sprintf("step %d: loss %g, gradient norm %g: stopped, and not saved\nfirst bad value: %s", e.Step, e.Loss, e.GradNorm, e.First)
 }
 
-// Update is one step on a whole batch, the samples from t.Sample on.
+// Update is one step on a whole batch, the samples from t.Sample on. Everything is queued before anything is read: the
+// device itself leaves out an update whose gradient is a spike or not finite.
 func (t *Trainer) Update(b *data.Batch) (Stats, error) {
 	start := time.Now()
 	st := Stats{Step: t.Step + 1, Tokens: len(b.Tokens), Rate: t.Schedule.At(t.Step)}
@@ -117,29 +118,25 @@ func (t *Trainer) Update(b *data.Batch) (Stats, error) {
 		if r == 0 {
 			step = t.first
 		}
-		loss, entropy, err := t.micro(step, b, r, -1/float64(b.Count))
-		if err != nil {
+		if err := t.micro(step, b, r, -1/float64(b.Count)); err != nil {
 			return st, err
 		}
-		st.Loss += loss / float64(b.Count)
-		st.Entropy += entropy / float64(b.Count)
 	}
-	t.Optim.SetControl(&t.control, t.Step, st.Rate)
+	t.Optim.SetControl(&t.control, t.Step, st.Rate, t.Spikes.Bound())
 	graph.Set(t.s, t.Optim.Control, t.control[:])
 	t.norm.Run()
+	t.update.Run()
 	graph.Get(t.s, t.Optim.Control, t.control[:])
 	if err := t.s.Backend().Sync(); err != nil {
 		return st, err
 	}
+	st.Loss, st.Entropy = t.means(b)
 	st.GradNorm = float64(t.control[kernels.ControlNorm])
 	if bad(st.Loss) || bad(st.GradNorm) {
 		return st, t.diagnose(b, st)
 	}
-	if st.Skipped = t.Spikes.Spike(st.GradNorm); !st.Skipped {
-		t.update.Run()
-	}
-	if err := t.s.Backend().Sync(); err != nil {
-		return st, err
+	if st.Skipped = t.control[kernels.ControlSkip] != 0; !st.Skipped {
+		t.Spikes.Note(st.GradNorm)
 	}
 	t.Step++
 	t.Sample += uint64(b.Rows)
@@ -171,26 +168,32 @@ func (t *Trainer) set(b *data.Batch, row int, scale float64) {
 	}
 }
 
-// micro runs a step on the rows of b from row on and returns the sums of loss and entropy over counted targets.
-func (t *Trainer) micro(step *graph.Step, b *data.Batch, row int, scale float64) (loss, entropy float64, err error) {
+// micro queues a step on the rows of b from row on, and the reading of what their targets cost.
+func (t *Trainer) micro(step *graph.Step, b *data.Batch, row int, scale float64) error {
 	t.set(b, row, scale)
 	step.Run()
-	if err := graph.Output(step, "logp", t.logp); err != nil {
-		return 0, 0, err
+	lo, hi := row*b.Length, (row+t.plans.Micro)*b.Length
+	if err := graph.Output(step, "logp", t.logp[lo:hi]); err != nil {
+		return err
 	}
-	if err := graph.Output(step, "entropy", t.entropy); err != nil {
-		return 0, 0, err
-	}
-	if err := t.s.Backend().Sync(); err != nil {
-		return 0, 0, err
-	}
-	for i, m := range b.Mask[row*b.Length : (row+t.plans.Micro)*b.Length] {
-		if m != 0 {
-			loss -= float64(m) * float64(t.logp[i])
-			entropy += float64(m) * float64(t.entropy[i])
+	return graph.Output(step, "entropy", t.entropy[lo:hi])
+}
+
+// means are the loss and the entropy of a batch that was read, over counted targets.
+func (t *Trainer) means(b *data.Batch) (loss, entropy float64) {
+	n, span := float64(b.Count), t.plans.Micro*b.Length
+	for lo := 0; lo < len(b.Mask); lo += span {
+		var l, e float64
+		for i, m := range b.Mask[lo : lo+span] {
+			if m != 0 {
+				l -= float64(m) * float64(t.logp[lo+i])
+				e += float64(m) * float64(t.entropy[lo+i])
+			}
 		}
+		loss += l / n
+		entropy += e / n
 	}
-	return loss, entropy, nil
+	return loss, entropy
 }
 
 // diagnose replays the micro-steps of a bad update to find where the numbers go wrong first.

@@ -104,6 +104,9 @@ func (b *Backend) Muon(w, master, mom, g, scratch, control kernels.Tensor, a ker
 	}
 	rows, cols := p.w.rows, p.w.cols
 	s, c, n := floats(scratch), floats(control), rows*cols
+	if c[kernels.ControlSkip] != 0 {
+		return
+	}
 	p.u = dense32(s[:n], rows, cols)
 	p.momentum, p.gradScale = a.Momentum, c[kernels.ControlScale]
 	p.start(rows, cols, (*muon).mix)

@@ -55,6 +55,10 @@ func (b *Backend) GradNorm(control, g kernels.Tensor, limit float32) {
 	if limit > 0 {
 		c[kernels.ControlScale] = float32(min(1, float64(limit)/(norm+1e-6)))
 	}
+	c[kernels.ControlSkip] = 0
+	if bound := float64(c[kernels.ControlBound]); !(norm <= math.MaxFloat32) || bound > 0 && norm > bound {
+		c[kernels.ControlSkip] = 1
+	}
 }
 
 // adamw is AdamW on pieces.
@@ -84,6 +88,9 @@ func (b *Backend) AdamW(w, master, m, v, g, control kernels.Tensor, a kernels.Ad
 		return
 	}
 	c := floats(control)
+	if c[kernels.ControlSkip] != 0 {
+		return
+	}
 	p.constants = vec.AdamWParams{
 		LR:    learningRate(c, a.LRScale),
 		Beta1: float64(a.Beta1), Beta2: float64(a.Beta2), Eps: float64(a.Eps), Decay: float64(a.Decay),

@@ -77,13 +77,22 @@ func muonCases(l *list) {
 		{24, 130, normal}, {100, 70, long},
 	} {
 		for _, mixed := range []bool{false, true} {
+			l.add("Muon", f.scope, fmt.Sprintf("(%d,%d) master %t skipped", f.m, f.n, mixed), func(tr *trial) {
+				w, master, _ := tr.weights(f.m, f.n, mixed)
+				mom, g := tr.normal(kernels.F32, f.m, f.n), tr.normal(kernels.F32, f.m, f.n)
+				scratch := tr.free(tr.outVector(kernels.F32, kernels.MuonScratch(f.m, f.n)))
+				control := tr.control(map[int]float64{kernels.ControlSkip: 1})
+				tr.call = func(b kernels.Backend) {
+					b.Muon(w.t, master.t, mom.t, g.t, scratch.t, control.t, kernels.Muon{Momentum: 0.95, Decay: 0.1})
+				}
+			})
 			for _, p := range []kernels.Muon{{Momentum: 0.95, Decay: 0.1}, {Momentum: 0.5, LRScale: 0.2}, {Decay: 0.5}} {
 				name := fmt.Sprintf("(%d,%d) master %t %+v", f.m, f.n, mixed, p)
 				l.add("Muon", f.scope, name, func(tr *trial) {
 					w, master, full := tr.weights(f.m, f.n, mixed)
 					mom, g := tr.normal(kernels.F32, f.m, f.n), tr.normal(kernels.F32, f.m, f.n)
 					scratch := tr.free(tr.outVector(kernels.F32, kernels.MuonScratch(f.m, f.n)))
-					control := tr.control(map[int]float64{kernels.ControlLR: 0.5, kernels.ControlScale: 0.3})
+					control := tr.control(map[int]float64{kernels.ControlLR: 0.5, kernels.ControlScale: 0.3, kernels.ControlSkip: 0})
 					noise := rand.New(rand.NewPCG(tr.rng.Uint64(), 0))
 					tr.call = func(b kernels.Backend) { b.Muon(w.t, master.t, mom.t, g.t, scratch.t, control.t, p) }
 					oracle := sync.OnceValues(func() (mat, mat) { return muon(full.values(), mom.values(), g.values(), control, p, noise) })

@@ -65,7 +65,7 @@ func optimizerCases(l *list) {
 			for _, limit := range []float32{0, 0.5, 1e6} {
 				l.add("GradNorm", f.scope, fmt.Sprintf("(%d,%d) of size %g limit %g", f.m, f.n, size, limit), func(tr *trial) {
 					g := tr.output(kernels.F32, f.m, f.n).set(func(int) float64 { return size * tr.rng.NormFloat64() })
-					control := tr.control(nil)
+					control := tr.control(map[int]float64{kernels.ControlSkip: 0, kernels.ControlBound: 0})
 					tr.call = func(b kernels.Backend) { b.GradNorm(control.t, g.t, limit) }
 					tr.want(tr.columns(control, kernels.ControlNorm, kernels.ControlNorm+1), func() mat {
 						norm, _ := gradNorm(g.values(), limit)
@@ -79,8 +79,39 @@ func optimizerCases(l *list) {
 			}
 		}
 	}
+	for _, c := range []struct {
+		name        string
+		size, bound float64
+		skip        float64
+	}{{"within its bound", 1, 1e6, 0}, {"above its bound", 1, 1e-6, 1}, {"unbounded", 1, 0, 0}, {"overflowing", 1e30, 0, 1},
+		{"infinite", math.Inf(1), 0, 1}, {"NaN", math.NaN(), 1e6, 1}} {
+		l.add("GradNorm", small, "skip of a norm "+c.name, func(tr *trial) {
+			g := tr.output(kernels.F32, 3, 50).set(func(i int) float64 {
+				if i == 77 {
+					return c.size
+				}
+				return tr.rng.NormFloat64() * min(c.size, 1e30)
+			})
+			control := tr.free(tr.control(map[int]float64{kernels.ControlBound: c.bound, kernels.ControlSkip: 1 - c.skip}))
+			tr.call = func(b kernels.Backend) { b.GradNorm(control.t, g.t, 1) }
+			tr.after = func() error {
+				if got := control.got(kernels.ControlSkip); got != c.skip {
+					return fmt.Errorf("skip is %g, want %g; the norm is %g", got, c.skip, control.got(kernels.ControlNorm))
+				}
+				return nil
+			}
+		})
+	}
 	for _, f := range forms {
 		for _, mixed := range []bool{false, true} {
+			l.add("AdamW", f.scope, fmt.Sprintf("(%d,%d) master %t skipped", f.m, f.n, mixed), func(tr *trial) {
+				w, master, _ := tr.weights(f.m, f.n, mixed)
+				m, v, g := tr.normal(kernels.F32, f.m, f.n), tr.normal(kernels.F32, f.m, f.n), tr.normal(kernels.F32, f.m, f.n)
+				control := tr.control(map[int]float64{kernels.ControlSkip: 1})
+				tr.call = func(b kernels.Backend) {
+					b.AdamW(w.t, master.t, m.t, v.t, g.t, control.t, kernels.AdamW{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Decay: 0.1})
+				}
+			})
 			for k, p := range []kernels.AdamW{
 				{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1}, {Beta1: 0.95, Beta2: 0.5, Eps: 1e-3, LRScale: 0.25}, {Beta2: 0.9, Eps: 1, Decay: 1, LRScale: 2},
 			} {
@@ -136,7 +167,7 @@ func buildAdamW(tr *trial, rows, cols int, mixed bool, p kernels.AdamW, steps in
 			return tr.rng.NormFloat64()
 		}))
 		control = append(control, tr.control(map[int]float64{
-			kernels.ControlLR: 0.01 * float64(t+1), kernels.ControlScale: 0.7,
+			kernels.ControlLR: 0.01 * float64(t+1), kernels.ControlScale: 0.7, kernels.ControlSkip: 0,
 			kernels.ControlC1: 1 - math.Pow(float64(p.Beta1), float64(t+1)), kernels.ControlC2: 1 - math.Pow(float64(p.Beta2), float64(t+1)),
 		}))
 	}

@@ -4,15 +4,17 @@
 // reads u and w and writes w (12, or 14 with a BF16 copy): memory is the bound, and small beside the 15 products.
 #include "vector.h"
 
-enum { LR, C1, C2, NORM, SCALE };   // of the control block
+enum { LR, C1, C2, NORM, SCALE, BOUND, SKIP };   // of the control block
 
 constexpr int PIECE = 2048;   // elements of one step of a block; a row has per_row of them
 
-// mom = μ·mom + g, u = g + μ·mom with g scaled by the control block; partial[b] is Σ u² of block b. u is dense.
+// mom = μ·mom + g, u = g + μ·mom with g scaled by the control block; partial[b] is Σ u² of block b. u is dense. Of a step
+// that is skipped u is zero, and mom stays.
 KERNEL(256, 4) muon_mix__f32(float* u, float* mom, const float* g, const float* control, float* partial, int cols, int64 ldmom,
                              int64 ldg, int pieces, int per_row, int wide, float momentum) {
   STATIC_SHARED(float, red, 8);
   float scale = control[SCALE], sum = 0;
+  bool skip = control[SKIP] != 0;
   for (int p = blockIdx.x; p < pieces; p += gridDim.x) {
     int64 row = p / per_row;
     int first = p % per_row * PIECE;
@@ -27,7 +29,8 @@ KERNEL(256, 4) muon_mix__f32(float* u, float* mom, const float* g, const float* 
         us[k] = fma(momentum, ms[k], d);
         sum = fma(us[k], us[k], sum);
       }
-      store_four(mom + row * ldmom + j, ms, rest, wide);
+      if (skip) us[0] = us[1] = us[2] = us[3] = sum = 0;
+      else store_four(mom + row * ldmom + j, ms, rest, wide);
       store_four(u + row * cols + j, us, rest, wide);
     }
   }
@@ -53,6 +56,7 @@ KERNEL(256, 4) muon_normalise__f32(float* u, const float* factor, int64 n, int w
 template <class W>
 DEV void muon_update(W* w, float* master, const float* u, const float* control, int cols, int64 ldw, int64 ldmaster, int per_row,
                      int wide, float decay, float lr_scale, float step) {
+  if (control[SKIP] != 0) return;
   float lr = control[LR] * lr_scale, keep = 1 - lr * decay, change = -lr * step;
   int64 row = blockIdx.x / per_row;
   int first = blockIdx.x % per_row * PIECE;

@@ -1,12 +1,12 @@
 // optim.cu: the norm of the gradient, and AdamW.
 //
-// The norm reads 4 bytes an element, 64 KiB a piece, and writes one number for each of at most 4096 blocks; AdamW moves 28
+// The norm reads 4 bytes an element, 64 KiB a piece, and writes one number for each of at most 4096 blocks; AdamW moves 30
 // bytes a parameter with BF16 weights (reads g, m, v, master; writes m, v, master, w), 28 with F32 weights (reads g, m, v, w;
-// writes m, v, w). All accesses are 16 bytes a lane (8 for BF16), each thread has eight of them under way, and the 80
-// instructions of a parameter are a third of what an H100 issues while its memory moves 28 bytes: memory is the bound.
+// writes m, v, w). All accesses are 16 bytes a lane (8 for BF16), each thread has eight of them under way, and the 80 machine
+// instructions of a parameter are a third of what an H100 issues while its memory moves 30 bytes: memory is the bound.
 #include "vector.h"
 
-enum { LR, C1, C2, NORM, SCALE };   // of the control block
+enum { LR, C1, C2, NORM, SCALE, BOUND, SKIP };   // of the control block
 
 constexpr int SQUARES = 16384, UPDATES = 2048;   // elements of a piece
 
@@ -50,6 +50,7 @@ KERNEL(1024, 1) finish_norm__clip(float* out, const float* partial, int n, float
   float scale = div(limit, r + 1e-6f);
   out[NORM] = r;
   out[SCALE] = limit > 0 && !(scale > 1) ? scale : 1;
+  out[SKIP] = !(r <= 3.402823466e38f) || (out[BOUND] > 0 && r > out[BOUND]);
 }
 // The factor that makes the norm 1.
 KERNEL(1024, 1) finish_norm__inverse(float* out, const float* partial, int n, float limit) {
@@ -66,6 +67,7 @@ DEV void adamw(W* w, float* master, float* m, float* v, const float* g, const fl
   int64 row = blockIdx.x / per_row, first = (int64)(blockIdx.x % per_row) * UPDATES;
   int n = (int)min(cols - first, (int64)UPDATES);
   w += row * ldw + first, master += row * ldmaster + first, m += row * ldm + first, v += row * ldv + first, g += row * ldg + first;
+  if (control[SKIP] != 0) return;
   float lr = control[LR] * lr_scale, clip = control[SCALE];
   float keep = 1 - lr * decay, step = div(lr, control[C1]), root = div(1, sqrt(control[C2]));
   float gs[2][4], ms[2][4], vs[2][4], ws[2][4];
