@@ -148,7 +148,7 @@ func Bind(resolve Resolve) (*API, error) {
 		return nil, fmt.Errorf("the CUDA driver lacks %d of %d functions: install one for CUDA 11.8 or later: %w",
 			len(missing), int(functions), errors.Join(missing...))
 	}
-	if err := a.call(fnInit, 0); err != nil {
+	if err := KeepSignals(func() error { return a.call(fnInit, 0) }); err != nil {
 		return nil, fmt.Errorf("start the CUDA driver: %w", err)
 	}
 	var v int32

@@ -3,6 +3,8 @@
 package driver
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/ebitengine/purego"
@@ -79,9 +81,12 @@ func BenchmarkRecord(b *testing.B) {
 func TestNoLibraryIsAnErrorThatNamesEveryPlace(t *testing.T) {
 	_, err := openLibrary([]string{"libnothing.so.1", "/nowhere/libnothing.so.1"})
 	require.ErrorIs(t, err, ErrNoDriver)
-	require.ErrorContains(t, err, "libnothing.so.1: cannot open")
-	require.ErrorContains(t, err, "/nowhere/libnothing.so.1")
+	require.ErrorContains(t, err, "tried libnothing.so.1, /nowhere/libnothing.so.1")
 	require.ErrorContains(t, err, "--device cpu")
+	text := filepath.Join(t.TempDir(), "libcuda.so.1")
+	require.NoError(t, os.WriteFile(text, []byte("not a library, and much too short to be one"), 0o644))
+	_, err = openLibrary([]string{text})
+	require.ErrorContains(t, err, "libcuda.so.1: ", "the reason, where there is a file")
 }
 
 func TestLibraryWithoutTheFunctionsIsAnErrorThatNamesThem(t *testing.T) {
