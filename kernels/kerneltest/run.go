@@ -98,17 +98,28 @@ func run(t *testing.T, open func() (kernels.Backend, error), most scope) {
 		t.Run(op, func(t *testing.T) {
 			for _, s := range l {
 				var err error
+				if d == nil {
+					t.Fatal("the device was lost in another test")
+				}
 				if s.closes {
 					err = alone(open, s.run)
 				} else {
 					err = d.Do(t.Context(), s.run)
 				}
-				if err != nil {
-					t.Errorf("%s: %v", s.name, err)
+				if err == nil {
+					continue
+				}
+				t.Errorf("%s: %v", s.name, err)
+				_ = d.Close() // a failure may have cost it its device: the next case gets another
+				if d, err = kernels.OpenDevice(open); err != nil {
+					t.Fatal(err)
 				}
 			}
 		})
 	})
+	if d == nil {
+		return
+	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
