@@ -311,11 +311,8 @@ func translateExtract(o *operands) op {
 				if n == 0 {
 					sign = 0
 				}
-				v = v >> pos & (1<<n - 1)
-				if n < 64 {
-					have := min(n, max(uint64(width), pos)-pos)
-					v |= uint64(sign) << have
-				}
+				have := min(n, max(uint64(width), pos)-pos) // bits that are there
+				v = v>>pos&(1<<have-1) | uint64(sign)<<have
 				D[l] = v & (^uint64(0) >> (64 - width))
 				continue
 			}

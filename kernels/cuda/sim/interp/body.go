@@ -340,8 +340,8 @@ func (a *assembler) finish() error {
 	for _, u := range k.symbols {
 		k.known[u.slot] = full
 	}
-	for slot := range k.special {
-		k.known[slot] = full
+	for _, s := range k.special {
+		k.known[s.slot] = full
 	}
 	postdominators(k.code)
 	return nil

@@ -48,8 +48,8 @@ func toF16(f float64) uint64 {
 // toBF16Wide rounds a float64 once to bfloat16.
 func toBF16Wide(f float64) uint64 {
 	s := float32(f)
-	if d := float64(s) - f; d != 0 && math.Float32bits(s)&1 == 0 && !math.IsInf(float64(s), 0) { // to odd
-		if (d > 0) == (s > 0) {
+	if float64(s) != f && f == f && math.Float32bits(s)&1 == 0 && !math.IsInf(float64(s), 0) { // to odd
+		if math.Abs(float64(s)) > math.Abs(f) {
 			s = math.Float32frombits(math.Float32bits(s) - 1)
 		} else {
 			s = math.Float32frombits(math.Float32bits(s) + 1)

@@ -29,13 +29,13 @@ type Kernel struct {
 	code    []instr
 	consts  []constant // operands whose value never changes
 	symbols []symbolUse
-	names   []string       // slot -> register
-	known   []uint32       // slot -> lanes whose value a launch sets
-	special map[int]string // slot -> special register that a launch or a block sets
-	preds   int            // number of predicates
-	local   int            // bytes of local memory of a thread
-	dynamic int            // shared address of dynamic shared memory
-	grain   int            // bytes of the smallest access to shared or global memory, at most 16
+	names   []string  // slot -> register
+	known   []uint32  // slot -> lanes whose value a launch sets
+	special []special // registers that a launch or a block sets
+	preds   int       // number of predicates
+	local   int       // bytes of local memory of a thread
+	dynamic int       // shared address of dynamic shared memory
+	grain   int       // bytes of the smallest access to shared or global memory, at most 16
 }
 
 // Param is a parameter of a kernel: its place in the parameter block, in bytes.
@@ -166,7 +166,7 @@ func (m *Module) directive(s *scanner) error {
 func (m *Module) header(text string, line int) (*Kernel, error) {
 	_, text, _ = strings.Cut(text, ".entry")
 	text = strings.TrimSpace(text)
-	k := &Kernel{Name: text[:wordLen(text)], module: m, special: map[int]string{}, grain: 16}
+	k := &Kernel{Name: text[:wordLen(text)], module: m, grain: 16}
 	if k.Name == "" {
 		return nil, fmt.Errorf("entry without a name")
 	}

@@ -126,7 +126,7 @@ func (o *operands) value(s, typ string) int {
 		}
 		n := a.newSlot(32)
 		a.specials[s] = n
-		a.k.special[n] = s
+		a.k.special = append(a.k.special, newSpecial(s, n))
 		return n
 	}
 	if v, off, ok := o.variable(s); ok {

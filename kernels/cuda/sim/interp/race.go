@@ -284,6 +284,3 @@ func (w *warp) publishWord(addr uint64, _ bool) {
 	}
 	r.used.Store(true)
 }
-
-// count adds an access to the statistics.
-func (t *transfer) count(w *warp, m uint32, A *lanes) {}

@@ -65,23 +65,41 @@ func (w *warp) constants() {
 // ofBlock are the special registers that differ from block to block.
 var ofBlock = map[string]bool{"%ctaid": true, "%clusterid": true, "%smid": true}
 
+// special is a slot that holds a special register.
+type special struct {
+	slot  int
+	block bool // it differs from block to block, not from lane to lane
+	value func(w *warp, lane int) uint64
+}
+
+// newSpecial finds a special register of this file.
+func newSpecial(name string, slot int) special {
+	base, axis, _ := strings.Cut(name, ".")
+	s := special{slot: slot, block: ofBlock[base], value: specialValues[name]}
+	if s.value == nil {
+		f, i := vectors[base], int(axis[0]-'x')
+		s.value = func(w *warp, l int) uint64 { return f(w, l, i) }
+	}
+	return s
+}
+
 // specials fills the slots of special registers: those of a block, or those that stay the same.
 func (w *warp) specials(block bool) {
-	for slot, name := range w.run.k.special {
-		base, axis, _ := strings.Cut(name, ".")
-		if ofBlock[base] != block {
+	for i := range w.run.k.special {
+		s := &w.run.k.special[i]
+		if s.block != block {
 			continue
 		}
-		r := w.reg(slot)
-		if f := specialValues[name]; f != nil {
+		r := w.reg(s.slot)
+		if block {
+			v := s.value(w, 0)
 			for l := range r {
-				r[l] = f(w, l)
+				r[l] = v
 			}
 			continue
 		}
-		f, i := vectors[base], int(axis[0]-'x')
 		for l := range r {
-			r[l] = f(w, l, i)
+			r[l] = s.value(w, l)
 		}
 	}
 }
