@@ -229,3 +229,32 @@ func TestResultsDoNotDependOnTheOrderOfWarps(t *testing.T) {
 		assert.Equal(t, first, got)
 	}
 }
+
+func TestEveryKernelLoadsOnItsCard(t *testing.T) {
+	for capability, all := range map[int]bool{80: false, 90: true} {
+		b := simulate(t, Options{Capability: capability})
+		list, err := b.LoadAll()
+		require.NoError(t, err)
+		if all {
+			assert.Len(t, list, len(kernelTable))
+		}
+		for _, r := range list {
+			assert.True(t, all || r.Target == "sm_80", r.Kernel)
+			assert.LessOrEqual(t, r.StaticShared, 48<<10, r.Kernel)
+		}
+		assert.Greater(t, len(list), 50)
+	}
+}
+
+func BenchmarkParameters(b *testing.B) {
+	l := launcher{buf: make([]byte, driver.MaxParams)}
+	for b.Loop() {
+		l.begin()
+		for range 6 {
+			l.ptr(1)
+		}
+		for range 10 {
+			l.i32(1)
+		}
+	}
+}

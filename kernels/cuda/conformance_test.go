@@ -3,6 +3,7 @@ package cuda_test
 import (
 	"errors"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,8 @@ func TestSimulated90(t *testing.T) {
 func TestCard(t *testing.T) {
 	for _, target := range []string{"sm_80", "sm_90a"} {
 		t.Run(target, func(t *testing.T) {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
 			o := cuda.Options{Target: target}
 			b, err := cuda.Open(o)
 			if err != nil {
@@ -52,6 +55,11 @@ func TestCard(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Skip(err)
+			}
+			list, err := b.LoadAll()
+			require.NoError(t, err)
+			for _, k := range list {
+				t.Logf("%-40s %3d registers %5d local %6d shared %.2f s", k.Kernel, k.Registers, k.LocalBytes, k.StaticShared, k.Seconds)
 			}
 			require.NoError(t, b.Close())
 			kerneltest.Run(t, open(o))
