@@ -10,6 +10,7 @@ import (
 // graphs are recorded stretches of the stream.
 type graphs struct {
 	recording bool
+	timing    *timing         // while recording: its events would be recorded too
 	list      []*driver.Graph // nil where forgotten
 }
 
@@ -26,6 +27,7 @@ func (b *Backend) BeginCapture() error {
 		return fmt.Errorf("record a graph: %w", err)
 	}
 	b.graphs.recording = true
+	b.graphs.timing, b.timing = b.timing, nil
 	return nil
 }
 
@@ -36,6 +38,7 @@ func (b *Backend) EndCapture() (int, error) {
 		return 0, errors.New("record a graph: none is being recorded")
 	}
 	b.graphs.recording = false
+	b.timing = b.graphs.timing
 	g, err := b.stream.EndCapture()
 	if b.err != nil {
 		err, b.err = errors.Join(b.err, err), nil

@@ -103,6 +103,9 @@ func (l *launcher) launch(k kernelID, g dim3, shared int) {
 		l.timing.before(l, k)
 	}
 	if err := l.block.Do(f.f, g.x, g.y, g.z, info.threads, shared, l.n); err != nil {
+		if driver.Lost(err) != driver.Success {
+			err = fmt.Errorf("this or an earlier kernel failed (CUDA_LAUNCH_BLOCKING=1 makes it this one): %w", err)
+		}
 		l.fail(fmt.Errorf("launch %s on %d×%d×%d blocks: %w", info.entry, g.x, g.y, g.z, err))
 		return
 	}

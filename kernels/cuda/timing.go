@@ -24,8 +24,11 @@ type timing struct {
 }
 
 // Time turns the measurement of kernels on, with nothing measured yet, or off. It costs the device some microseconds
-// for each launch. Replayed graphs are not measured.
+// for each launch. What is recorded or replayed is not measured.
 func (b *Backend) Time(on bool) error {
+	if b.graphs.recording {
+		return errRecording
+	}
 	err := b.timing.close()
 	b.timing = nil
 	if on {
