@@ -223,8 +223,8 @@ func (b *block) arriveAt(w *warp, l int, bar *mbarrier, n int, known []uint32, c
 	case cluster:
 		bar.remote = joinClocks(bar.remote, known)
 	}
-	if w.b != b {
-		b.visit(mark{uint32(bar.actor), bar.phase + 1, uint32(w.pc)})
+	if w.b != b && b.check != nil {
+		b.visit(mark{uint32(bar.actor), bar.phase + 1, uint32(w.pc)}, mark{uint32(w.self), w.clocks[w.self], uint32(w.pc)})
 	}
 	done, err := bar.arrive(n)
 	if err != nil {

@@ -9,7 +9,7 @@ type blockExt struct {
 	cluster clusterBarrier // of the block of rank 0
 	regs    registerFile
 	actors  int      // components of the clocks that have been given out, of the block of rank 0
-	visits  []mark   // by component: what others last did to the shared memory
+	visits  []visit  // what others last did to the shared memory
 	final   []uint32 // what the warps that have ended knew
 }
 

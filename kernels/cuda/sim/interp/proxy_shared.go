@@ -283,23 +283,27 @@ func (w *warp) reach(l int, b *block) {
 	if !started {
 		faultf(l, "the block of rank %d may not have started: a cluster barrier before the first access to its shared memory is missing", b.rank)
 	}
-	b.visit(mark{uint32(w.self), w.clocks[w.self], uint32(w.pc)})
+	m := mark{uint32(w.self), w.clocks[w.self], uint32(w.pc)}
+	b.visit(m, m)
 }
 
-// visit notes something that must be over when the block ends.
-func (b *block) visit(m mark) {
+// visit is something that must be over when a block ends: who is ordered after m, or after or, knows that it is.
+type visit struct{ m, or mark }
+
+// visit notes a visit in place of earlier ones of the same kind.
+func (b *block) visit(m, or mark) {
 	if b.check == nil {
 		return
 	}
 	for i := range b.ext.visits {
-		if v := &b.ext.visits[i]; v.who == m.who {
-			if m.clock > v.clock {
-				*v = m
+		if v := &b.ext.visits[i]; v.m.who == m.who && v.or.who == or.who {
+			if m.clock >= v.m.clock {
+				*v = visit{m, or}
 			}
 			return
 		}
 	}
-	b.ext.visits = append(b.ext.visits, m)
+	b.ext.visits = append(b.ext.visits, visit{m, or})
 }
 
 // endOrder checks, when the last warp of a block ends, that nobody can still touch its shared memory.
@@ -312,17 +316,20 @@ func (w *warp) endOrder() {
 	if !b.ended() {
 		return
 	}
+	known := func(m mark) bool {
+		return m.clock != 0 && int(m.who) < len(b.ext.final) && m.clock <= b.ext.final[m.who]
+	}
 	for _, v := range b.ext.visits {
-		if int(v.who) < len(b.ext.final) && v.clock <= b.ext.final[v.who] {
+		if known(v.m) || known(v.or) {
 			continue
 		}
 		n := len(b.warps)
-		who := "a bulk copy or an arrival"
-		if c := int(v.who); c < n*len(w.u.blocks) {
+		who := "a bulk copy"
+		if c := int(v.or.who); v.or.clock != 0 {
 			who = "warp " + itoa(uint64(c%n)) + " of the block of rank " + itoa(uint64(c/n))
 		}
 		faultf(-1, "the block ends while %s%s may still touch its shared memory: no thread of the block has waited for it (a cluster barrier at the end does)",
-			who, w.run.lineOf(v.pc))
+			who, w.run.lineOf(v.m.pc))
 	}
 }
 
@@ -351,7 +358,7 @@ func (w *warp) launchBulk(c *bulkLoad) {
 	}
 	m := mark{uint32(x.bar.actor), x.phase + 1, uint32(w.pc)}
 	x.b.check.asyncWrite(w, c.lane, c.at, c.bytes, access{m.who << 6, m.clock, m.pc})
-	x.b.visit(m)
+	x.b.visit(m, mark{})
 }
 
 // launchStore checks and notes what a store will read.
