@@ -59,8 +59,15 @@ type Context struct {
 	handle uintptr
 	live   map[resource]int // size in bytes, or 0
 	closed bool
-	args   *[maxArguments]uintptr // of the call in progress
-	pins   runtime.Pinner
+	args   [maxArguments]uintptr // of the call in progress
+	memory *callMemory
+	pin    runtime.Pinner // of memory
+}
+
+// callMemory is what arguments point to.
+type callMemory struct {
+	rows memcpy2D
+	ms   float32
 }
 
 // Open retains a device's primary context and makes it current on the calling thread, which must be locked
@@ -73,7 +80,7 @@ func (a *API) Open(ordinal int) (*Context, error) {
 	if ordinal < 0 || ordinal >= n {
 		return nil, fmt.Errorf("cuda device %d: the driver shows %d devices, numbered from 0: %w", ordinal, n, InvalidDevice)
 	}
-	c := &Context{api: a, live: map[resource]int{}, args: new([maxArguments]uintptr)}
+	c := &Context{api: a, live: map[resource]int{}, memory: new(callMemory)}
 	if err := a.call(fnDeviceGet, uintptr(unsafe.Pointer(&c.device)), uintptr(ordinal)); err != nil {
 		return nil, err
 	}
@@ -83,7 +90,7 @@ func (a *API) Open(ordinal int) (*Context, error) {
 	if err := a.call(fnCtxSetCurrent, c.handle); err != nil {
 		return nil, errors.Join(err, a.call(fnPrimaryCtxRelease, uintptr(c.device)))
 	}
-	c.pins.Pin(c.args)
+	c.pin.Pin(c.memory)
 	return c, nil
 }
 
@@ -94,7 +101,7 @@ func (c *Context) Close() error {
 		return errors.New("close a CUDA context: it is closed already")
 	}
 	c.closed = true
-	c.pins.Unpin()
+	c.pin.Unpin()
 	err := c.leaks()
 	if e := c.api.call(fnCtxSetCurrent, 0); e != nil {
 		err = errors.Join(err, e)

@@ -23,10 +23,10 @@ func idle(t testing.TB) *Stream {
 	for i := range a.fn {
 		a.fn[i] = abs
 	}
-	c := &Context{api: a, live: map[resource]int{}, args: new([maxArguments]uintptr)}
-	c.pins.Pin(c.args)
-	t.Cleanup(c.pins.Unpin)
-	return &Stream{c: c, rows: new(memcpy2D)}
+	c := &Context{api: a, live: map[resource]int{}, memory: new(callMemory)}
+	c.pin.Pin(c.memory)
+	t.Cleanup(c.pin.Unpin)
+	return &Stream{c: c}
 }
 
 func TestCallsOfEveryStepAllocateNothing(t *testing.T) {
@@ -34,13 +34,14 @@ func TestCallsOfEveryStepAllocateNothing(t *testing.T) {
 	l := s.NewLaunch()
 	defer l.Close()
 	h := &Host{Bytes: make([]byte, 64), c: s.c}
-	e := &Event{c: s.c, ms: new(float32)}
+	e := &Event{c: s.c}
 	g := &Graph{c: s.c}
 	for name, call := range map[string]func() error{
 		"launch":         func() error { return l.Do(Function{}, 1, 2, 3, 256, 0, 96) },
 		"upload":         func() error { return s.Upload(0, h, 0, 64) },
 		"download":       func() error { return s.Download(h, 0, 0, 64) },
 		"copy":           func() error { return s.Copy(0, 0, 64) },
+		"copy of rows":   func() error { return s.UploadRows(0, 8, h, 0, 4, 4) },
 		"fill":           func() error { return s.Fill(0, 0, 64) },
 		"record":         func() error { return e.Record(s) },
 		"wait for event": func() error { return e.Synchronize() },

@@ -9,18 +9,16 @@ import (
 type Stream struct {
 	c      *Context
 	handle uintptr
-	rows   *memcpy2D
 }
 
 // NewStream makes a stream that does not wait for the legacy default one.
 func (c *Context) NewStream() (*Stream, error) {
-	s := &Stream{c: c, rows: new(memcpy2D)}
+	s := &Stream{c: c}
 	const nonBlocking = 1
 	if err := c.api.call(fnStreamCreate, uintptr(unsafe.Pointer(&s.handle)), nonBlocking); err != nil {
 		return nil, err
 	}
 	c.born(aStream, s.handle, 0)
-	c.pins.Pin(s.rows)
 	return s, nil
 }
 
@@ -97,7 +95,7 @@ func (s *Stream) UploadRows(dst Ptr, pitch int, src *Host, off, width, rows int)
 	if err := src.within(off, width*rows); err != nil || width*rows == 0 {
 		return err
 	}
-	*s.rows = memcpy2D{
+	s.c.memory.rows = memcpy2D{
 		srcType: memoryTypeHost, srcHost: src.at + uintptr(off), srcPitch: uintptr(width),
 		dstType: memDevice, dstDevice: uintptr(dst), dstPitch: uintptr(pitch), width: uintptr(width), height: uintptr(rows),
 	}
@@ -109,7 +107,7 @@ func (s *Stream) DownloadRows(dst *Host, off int, src Ptr, pitch, width, rows in
 	if err := dst.within(off, width*rows); err != nil || width*rows == 0 {
 		return err
 	}
-	*s.rows = memcpy2D{
+	s.c.memory.rows = memcpy2D{
 		srcType: memDevice, srcDevice: uintptr(src), srcPitch: uintptr(pitch),
 		dstType: memoryTypeHost, dstHost: dst.at + uintptr(off), dstPitch: uintptr(width),
 		width: uintptr(width), height: uintptr(rows),
@@ -118,7 +116,7 @@ func (s *Stream) DownloadRows(dst *Host, off int, src Ptr, pitch, width, rows in
 }
 
 func (s *Stream) copyRows() error {
-	s.c.args[0], s.c.args[1] = uintptr(unsafe.Pointer(s.rows)), s.handle
+	s.c.args[0], s.c.args[1] = uintptr(unsafe.Pointer(&s.c.memory.rows)), s.handle
 	return s.c.fast(fnMemcpy2DAsync, 2)
 }
 
@@ -132,7 +130,6 @@ func (s *Stream) Wait(e *Event) error {
 type Event struct {
 	c      *Context
 	handle uintptr
-	ms     *float32
 }
 
 // NewEvent makes an event. Only a timed one takes part in Elapsed.
@@ -142,12 +139,11 @@ func (c *Context) NewEvent(timed bool) (*Event, error) {
 	if timed {
 		flags = 0
 	}
-	e := &Event{c: c, ms: new(float32)}
+	e := &Event{c: c}
 	if err := c.api.call(fnEventCreate, uintptr(unsafe.Pointer(&e.handle)), flags); err != nil {
 		return nil, err
 	}
 	c.born(anEvent, e.handle, 0)
-	c.pins.Pin(e.ms)
 	return e, nil
 }
 
@@ -186,10 +182,10 @@ func (e *Event) Done() (bool, error) {
 
 // Elapsed is the time in seconds from e to a later event, both timed and reached.
 func (e *Event) Elapsed(end *Event) (float64, error) {
-	e.c.args[0], e.c.args[1], e.c.args[2] = uintptr(unsafe.Pointer(e.ms)), e.handle, end.handle
+	e.c.args[0], e.c.args[1], e.c.args[2] = uintptr(unsafe.Pointer(&e.c.memory.ms)), e.handle, end.handle
 	err := e.c.fast(fnEventElapsedTime, 3)
 	if err != nil {
 		return math.NaN(), err
 	}
-	return float64(*e.ms) / 1e3, nil
+	return float64(e.c.memory.ms) / 1e3, nil
 }
