@@ -12,16 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// idle is a driver whose every function is the C library's abs, which returns 0 for a first argument of 0 and does
-// nothing else: what is left is the cost of a call.
+// idle is a driver whose every function is the C library's pthread_mutexattr_destroy, which returns 0 and does nothing:
+// what is left is the cost of a call.
 func idle(t testing.TB) *Stream {
-	libc, err := openLibrary([]string{"libc.so.6"})
+	libc, err := openLibrary([]string{"libpthread.so.0", "libc.so.6"})
 	require.NoError(t, err)
-	abs, err := libc("abs")
+	nothing, err := libc("pthread_mutexattr_destroy")
 	require.NoError(t, err)
 	a := &API{}
 	for i := range a.fn {
-		a.fn[i] = abs
+		a.fn[i] = nothing
 	}
 	c := &Context{api: a, live: map[resource]int{}, memory: new(callMemory)}
 	c.pin.Pin(c.memory)
