@@ -1,6 +1,10 @@
 package cuda
 
 import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -266,4 +270,53 @@ func BenchmarkParameters(b *testing.B) {
 			l.i32(1)
 		}
 	}
+}
+
+func TestADeviceBelongsToItsThread(t *testing.T) {
+	b := simulate(t, Options{})
+	x := numbers(t, b, 1, 2)
+	require.NoError(t, b.Sync())
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		b.Add(x, x, x)
+		result <- b.Sync()
+	}()
+	require.ErrorIs(t, <-result, driver.InvalidContext)
+	assert.Equal(t, []float32{1, 2}, read(t, b, x))
+}
+
+// Through kernels.Device, calls come from anywhere.
+func TestGoroutinesShareADevice(t *testing.T) {
+	if !driver.Supported {
+		t.Skip("built without CUDA")
+	}
+	d, err := kernels.OpenDevice(func() (kernels.Backend, error) { return Open(Options{Simulate: true}) })
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		group.Go(func() {
+			errs[i] = d.Do(t.Context(), func(b kernels.Backend) error {
+				buf, err := b.Alloc(400)
+				if err != nil {
+					return err
+				}
+				defer b.Free(buf)
+				x, got := kernels.New(buf, kernels.F32, 100), make([]byte, 400)
+				b.Fill(x, float32(i))
+				b.Download(got, x)
+				if err := b.Sync(); err != nil {
+					return err
+				}
+				if v := floatsOf(got); v[0] != float32(i) || v[99] != float32(i) {
+					return fmt.Errorf("%v is not %d", v, i)
+				}
+				return nil
+			})
+		})
+	}
+	group.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.NoError(t, d.Close())
 }
