@@ -20,7 +20,7 @@ func (o *operands) atomic(result bool) op {
 	order := o.one("relaxed", "acquire", "release", "acq_rel")
 	o.one("cta", "cluster", "gpu", "sys")
 	o.has("noftz")
-	base, _, _ := o.space()
+	base, shared, global := o.space()
 	name := o.one("add", "min", "max", "and", "or", "xor", "inc", "dec", "exch", "cas")
 	vector := o.one("v2", "v4")
 	f := atomicFunction(name, o.typ)
@@ -53,7 +53,7 @@ func (o *operands) atomic(result bool) op {
 	if name == "cas" {
 		y = o.slot(first + 2)
 	}
-	o.access(n)
+	o.touches(n, shared, global)
 	o.in.kind = waits
 	return func(w *warp, m uint32) {
 		A, X, Y := w.r[reg], w.r[x], w.r[y]

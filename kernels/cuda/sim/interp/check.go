@@ -8,20 +8,20 @@ type checker struct {
 	b     *block
 	shift uint // log2 of the bytes of a cell
 	cells []history
-	sets  []readers
+	sets  *readSets
 	async granules // what bulk copies and wgmma do
 }
 
 // newChecker makes the checker of a block, or empties the one it has.
 func newChecker(b *block, old *checker) *checker {
-	shift := uint(bits.TrailingZeros(uint(b.run.k.grain)))
+	shift := uint(bits.TrailingZeros(uint(b.run.k.sharedGrain)))
 	n := (len(b.shared) + 1<<shift - 1) >> shift
 	if old == nil {
-		old = &checker{b: b, shift: shift, cells: make([]history, n)}
+		old = &checker{b: b, shift: shift, cells: make([]history, n), sets: &readSets{}}
 	}
 	old.async.reset(len(b.shared))
 	clear(old.cells)
-	old.sets = old.sets[:0]
+	old.sets.reset(len(b.warps) * len(b.u.blocks))
 	return old
 }
 
@@ -38,7 +38,7 @@ func (c *checker) read(w *warp, l int, at uint32, n int) {
 			faultf(l, "race: reads shared memory at offset %d, which %s has written%s, with no synchronisation between",
 				int(i<<c.shift)-reservedShared, w.u.thread(&h.w), w.run.line(&h.w))
 		}
-		h.read(w, l, &c.sets)
+		h.read(w, l, c.sets)
 	}
 }
 
@@ -56,7 +56,22 @@ func (c *checker) write(w *warp, l int, at uint32, n int) {
 			faultf(l, "race: writes shared memory at offset %d, which %s has read%s, with no synchronisation between",
 				int(i<<c.shift)-reservedShared, w.u.thread(r), w.run.line(r))
 		}
-		h.w, h.r = w.now(l), access{}
+		h.written(w.now(l), c.sets)
+	}
+}
+
+// readRow is read by 32 lanes of n bytes each, one after the other.
+func (c *checker) readRow(w *warp, at uint32, n int) {
+	c.ordinary(at, 32*n)
+	shift := uint(bits.TrailingZeros(uint(n))) - c.shift // cells of a lane
+	first := at >> c.shift
+	cells := c.cells[first:][:32<<shift]
+	for i := range cells {
+		h, l := &cells[i], i>>shift
+		if h.w.clock == 0 || !w.ordered(&h.w, l) {
+			c.read(w, l, at+uint32(i)<<c.shift, 1) // faults
+		}
+		h.read(w, l, c.sets)
 	}
 }
 
@@ -65,6 +80,11 @@ func (t *transfer) check(w *warp, m uint32, A *lanes, s shape) {
 	if s == contiguous {
 		addr := A[0] + t.off
 		if addr < paramBase && w.u.globalRow(w, addr, t.total, t.load) {
+			return
+		}
+		off := addr - sharedBase
+		if t.load && addr >= sharedBase+reservedShared && off+uint64(32*t.total) <= uint64(len(w.b.shared)) && addr&uint64(t.total-1) == 0 {
+			w.b.check.readRow(w, uint32(off), t.total)
 			return
 		}
 	}
@@ -142,7 +162,7 @@ func (w *warp) checkAtomic(l int, addr uint64, n int, read, write bool) {
 			faultf(l, "race: atomic access to shared memory at offset %d, which %s has read%s, with no synchronisation between",
 				int(at)-reservedShared, w.u.thread(r), w.run.line(r))
 		}
-		h.w, h.r = w.now(l), access{}
+		h.written(w.now(l), c.sets)
 		h.w.pc |= atomicAccess
 	}
 }

@@ -157,9 +157,7 @@ func (o *operands) loadStore(load bool) op {
 		return nil
 	}
 	t.total = t.n * count
-	if shared || global {
-		o.access(t.total)
-	}
+	o.touches(t.total, shared, global)
 	if load && o.typ[0] == 's' && t.n < 8 {
 		t.extend = uint(64 - 8*t.n)
 		t.mask = ^uint64(0) >> (64 - o.a.width[t.regs[0]])

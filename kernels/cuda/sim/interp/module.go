@@ -35,7 +35,9 @@ type Kernel struct {
 	preds   int       // number of predicates
 	local   int       // bytes of local memory of a thread
 	dynamic int       // shared address of dynamic shared memory
-	grain   int       // bytes of the smallest access to shared or global memory, at most 16
+
+	// Bytes of the smallest access to shared and to global memory, at most 16.
+	sharedGrain, globalGrain int
 }
 
 // Param is a parameter of a kernel: its place in the parameter block, in bytes.
@@ -166,7 +168,7 @@ func (m *Module) directive(s *scanner) error {
 func (m *Module) header(text string, line int) (*Kernel, error) {
 	_, text, _ = strings.Cut(text, ".entry")
 	text = strings.TrimSpace(text)
-	k := &Kernel{Name: text[:wordLen(text)], module: m, grain: 16}
+	k := &Kernel{Name: text[:wordLen(text)], module: m, sharedGrain: 16, globalGrain: 16}
 	if k.Name == "" {
 		return nil, fmt.Errorf("entry without a name")
 	}

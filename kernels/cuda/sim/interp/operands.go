@@ -239,4 +239,15 @@ func (o *operands) imm(i int) int {
 }
 
 // access notes that the instruction touches n bytes of shared or global memory at once.
-func (o *operands) access(n int) { o.a.k.grain = min(o.a.k.grain, n) }
+func (o *operands) access(n int) { o.touches(n, true, true) }
+
+// touches notes the same of shared memory, global memory or both.
+func (o *operands) touches(n int, shared, global bool) {
+	k := o.a.k
+	if shared {
+		k.sharedGrain = min(k.sharedGrain, n)
+	}
+	if global {
+		k.globalGrain = min(k.globalGrain, n)
+	}
+}

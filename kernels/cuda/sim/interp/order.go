@@ -127,47 +127,75 @@ func (l *launch) line(a *access) string {
 	return " at line " + itoa(uint64(l.k.code[pc].line))
 }
 
-// readers is a set of reads of one cell by several warps: clocks and places by component.
-type readers []access
+// readSets holds, for cells that several warps have read since the last write, a row of reads by
+// component: clock << 6 | several lanes << 5 | lane, 0 for none.
+type readSets struct {
+	width int // components
+	v     []uint32
+	free  []uint32
+}
 
-// history is the last write of a cell and the reads since.
+// reset forgets all rows.
+func (s *readSets) reset(width int) {
+	s.width = width
+	s.v, s.free = s.v[:0], s.free[:0]
+}
+
+// row is row i.
+func (s *readSets) row(i uint32) []uint32 { return s.v[int(i)*s.width:][:s.width] }
+
+// take finds an empty row.
+func (s *readSets) take() uint32 {
+	if n := len(s.free); n > 0 {
+		i := s.free[n-1]
+		s.free = s.free[:n-1]
+		clear(s.row(i))
+		return i
+	}
+	i := len(s.v) / s.width
+	for range s.width {
+		s.v = append(s.v, 0)
+	}
+	return uint32(i)
+}
+
+// history is the last write of a cell and the reads since: one, or with many in who, a row of readSets.
 type history struct{ w, r access }
 
-// reader notes a read in a cell; sets holds what does not fit.
-func (h *history) read(w *warp, l int, sets *[]readers) {
+// read notes a read.
+func (h *history) read(w *warp, l int, s *readSets) {
 	r := &h.r
-	me := w.now(l)
+	clock := w.clocks[w.self]
 	switch {
-	case r.who&many != 0 && r.clock != 0:
-		set := (*sets)[r.who&^many]
-		for len(set) <= w.self {
-			set = append(set, access{})
-		}
-		if old := set[w.self]; old.clock != 0 && old.who != me.who && old.clock >= w.epoch {
-			me.who |= several
-		}
-		set[w.self] = me
-		(*sets)[r.who&^many] = set
 	case r.clock == 0:
-		*r = me
-	case int(r.who>>6) == w.self:
-		if r.who != me.who && r.clock >= w.epoch {
-			me.who |= several
+		*r = w.now(l)
+	case r.who&many != 0:
+		v := &s.row(r.who &^ many)[w.self]
+		lane := uint32(l)
+		if *v>>6 >= w.epoch && *v&31 != lane {
+			lane |= several
 		}
-		*r = me
-	case w.ordered(r, l):
-		*r = me
+		*v = clock<<6 | lane
+		r.pc = uint32(w.pc)
+	case int(r.who>>6) == w.self:
+		lane := uint32(l)
+		if r.clock >= w.epoch && r.who&31 != lane {
+			lane |= several
+		}
+		*r = access{uint32(w.self<<6) | lane, clock, uint32(w.pc)}
+	case w.ordered(r, l), int(r.who>>6) >= s.width:
+		*r = w.now(l)
 	default:
-		c := int(r.who >> 6)
-		set := make(readers, max(c, w.self)+1)
-		set[c], set[w.self] = *r, me
-		*sets = append(*sets, set)
-		*r = access{many | uint32(len(*sets)-1), 1, me.pc}
+		i := s.take()
+		row := s.row(i)
+		row[r.who>>6] = r.clock<<6 | r.who&63
+		row[w.self] = clock<<6 | uint32(l)
+		*r = access{many | i, 1, uint32(w.pc)}
 	}
 }
 
 // unordered finds a read that did not happen before what lane l does now.
-func (h *history) unordered(w *warp, l int, sets []readers) *access {
+func (h *history) unordered(w *warp, l int, s *readSets) *access {
 	if h.r.clock == 0 {
 		return nil
 	}
@@ -177,11 +205,22 @@ func (h *history) unordered(w *warp, l int, sets []readers) *access {
 		}
 		return &h.r
 	}
-	set := sets[h.r.who&^many]
-	for i := range set {
-		if set[i].clock != 0 && !w.ordered(&set[i], l) {
-			return &set[i]
+	for i, v := range s.row(h.r.who &^ many) {
+		if v == 0 {
+			continue
+		}
+		a := access{uint32(i)<<6 | v&63, v >> 6, h.r.pc}
+		if !w.ordered(&a, l) {
+			return &access{a.who, a.clock, a.pc}
 		}
 	}
 	return nil
+}
+
+// written replaces what is known of a cell by a write.
+func (h *history) written(by access, s *readSets) {
+	if h.r.clock != 0 && h.r.who&many != 0 {
+		s.free = append(s.free, h.r.who&^many)
+	}
+	*h = history{w: by}
 }

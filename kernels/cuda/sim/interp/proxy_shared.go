@@ -14,6 +14,9 @@ package interp
 
 const granuleBytes = 16
 
+// layout is how a bulk copy arranges what it writes to shared memory: unknown, or 1 + the swizzle of its tensor map.
+type layout uint8
+
 // mark is a moment of a component, 0 for never.
 type mark struct {
 	who   uint32 // component
@@ -26,6 +29,7 @@ type sharedGranule struct {
 	w       access // the last asynchronous write; may still be under way
 	generic bool   // the cells tell more than w: there were ordinary accesses since
 	more    bool   // there are more reads in checker.reads
+	layout  layout // in which w wrote
 	pending uint16 // asynchronous reads under way
 	r       [2]mark
 }
@@ -49,7 +53,7 @@ func (c *checker) ordinary(at uint32, n int) {
 	for i := int(at) / granuleBytes; i <= (int(at)+n-1)/granuleBytes; i++ {
 		if g := &c.async.of[i]; !g.generic {
 			g.generic = true
-			c.eachCell(i, func(h *history) { *h = history{w: g.w} })
+			c.eachCell(i, func(h *history) { h.written(g.w, c.sets) })
 		}
 	}
 }
@@ -126,7 +130,7 @@ func (c *checker) noteRead(i int, m mark) {
 }
 
 // asyncWrite checks that a copy that lane l issues may overwrite n bytes, and notes the write.
-func (c *checker) asyncWrite(w *warp, l int, at uint32, n int, by access) {
+func (c *checker) asyncWrite(w *warp, l int, at uint32, n int, by access, how layout) {
 	for i := int(at) / granuleBytes; i < (int(at)+n)/granuleBytes; i++ {
 		g := &c.async.of[i]
 		off := i*granuleBytes - reservedShared
@@ -154,7 +158,7 @@ func (c *checker) asyncWrite(w *warp, l int, at uint32, n int, by access) {
 		if g.more {
 			delete(c.async.more, i)
 		}
-		*g = sharedGranule{w: by}
+		*g = sharedGranule{w: by, layout: how}
 	}
 }
 
@@ -357,7 +361,7 @@ func (w *warp) launchBulk(c *bulkLoad) {
 		return
 	}
 	m := mark{uint32(x.bar.actor), x.phase + 1, uint32(w.pc)}
-	x.b.check.asyncWrite(w, c.lane, c.at, c.bytes, access{m.who << 6, m.clock, m.pc})
+	x.b.check.asyncWrite(w, c.lane, c.at, c.bytes, access{m.who << 6, m.clock, m.pc}, c.layout)
 	x.b.visit(m, mark{})
 }
 
@@ -406,12 +410,15 @@ func (b *block) reader(at uint32) string {
 }
 
 // granules calls f with every granule of the operands in shared memory.
-func (p *product) granules(f func(i int)) {
+func (p *product) granules(f func(i int)) { p.operands(func(_ *matrixDesc, i int) { f(i) }) }
+
+// operands is granules with the matrix that each belongs to.
+func (p *product) operands(f func(m *matrixDesc, i int)) {
 	walk := func(m *matrixDesc, rows int) {
 		nmn, nk := m.chunks(rows)
 		for mn := range nmn {
 			for k := range nk {
-				f(int(m.chunk(mn, k)) / granuleBytes)
+				f(m, int(m.chunk(mn, k))/granuleBytes)
 			}
 		}
 	}
@@ -432,9 +439,13 @@ func (w *warp) issueReads(p *product) {
 	if first {
 		p.needs, p.ordinary = p.needs[:0], false
 		limit := len(c.async.of)
-		p.granules(func(i int) {
+		p.operands(func(m *matrixDesc, i int) {
 			if i >= limit {
 				faultf(-1, "an operand of the wgmma reaches beyond the %d bytes of shared memory", len(w.b.shared)-reservedShared)
+			}
+			if g := &c.async.of[i]; !g.generic && g.layout != 0 && g.layout != layout(m.swizzle)+1 {
+				faultf(-1, "the descriptor says %v, but shared memory at offset %d was written%s by a bulk copy with %v", m.swizzle, i*granuleBytes-reservedShared,
+					w.run.line(&g.w), swizzle(g.layout-1))
 			}
 			p.need(c.asyncRead(w, -1, i))
 			c.async.of[i].pending++

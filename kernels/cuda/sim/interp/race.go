@@ -27,7 +27,7 @@ const (
 type racePage struct {
 	mu    sync.Mutex
 	cells [pageCells]globalCell
-	sets  []readers
+	sets  readSets
 }
 
 // globalCell is a history with the units that made it.
@@ -44,7 +44,7 @@ type word struct{ seen map[uint32][]uint32 }
 
 func (h *Heap) newRaces(k *Kernel) *raceMap {
 	return &raceMap{
-		shift: uint(bits.TrailingZeros(uint(k.grain))), tables: map[*allocation]*raceTable{}, words: map[uint64]*word{},
+		shift: uint(bits.TrailingZeros(uint(k.globalGrain))), tables: map[*allocation]*raceTable{}, words: map[uint64]*word{},
 	}
 }
 
@@ -67,11 +67,11 @@ func (w *warp) table(a *allocation) *raceTable {
 }
 
 // page finds or makes page i.
-func (t *raceTable) page(i int) *racePage {
+func (t *raceTable) page(i, width int) *racePage {
 	if p := t.pages[i].Load(); p != nil {
 		return p
 	}
-	p := &racePage{}
+	p := &racePage{sets: readSets{width: width}}
 	if t.pages[i].CompareAndSwap(nil, p) {
 		return p
 	}
@@ -96,7 +96,7 @@ func (u *unit) globalRow(w *warp, addr uint64, n int, load bool) bool {
 	lane := uint(bits.TrailingZeros(uint(perLane)))
 	first, last := off>>shift, (off+32*n)>>shift
 	for i := first; i < last; {
-		p := t.page(i >> pageShift)
+		p := t.page(i>>pageShift, len(w.clocks))
 		end := min(last, (i>>pageShift+1)<<pageShift)
 		p.mu.Lock()
 		for ; i < end; i++ {
@@ -132,10 +132,12 @@ func (w *warp) checkGlobal(l int, addr uint64, n int, read, write, isAtomic bool
 		a.mark(off, n)
 	}
 	t, shift := w.table(a), w.run.races.shift
-	for i := off >> shift; i<<shift < off+n; i++ {
-		p := t.page(i >> pageShift)
+	for i := off >> shift; i<<shift < off+n; {
+		p := t.page(i>>pageShift, len(w.clocks))
 		p.mu.Lock()
-		w.touchGlobal(p, i&(pageCells-1), l, a, i<<shift, read, write, isAtomic)
+		for end := (i>>pageShift + 1) << pageShift; i < end && i<<shift < off+n; i++ {
+			w.touchGlobal(p, i&(pageCells-1), l, a, i<<shift, read, write, isAtomic)
+		}
 		p.mu.Unlock()
 	}
 }
@@ -155,7 +157,7 @@ func (w *warp) touchGlobal(p *racePage, i, l int, a *allocation, off int, read, 
 					w.race(p, l, a, off, write, manyUnits, &c.r, "read")
 				}
 			case c.runit == unit:
-				if r := c.unordered(w, l, p.sets); r != nil {
+				if r := c.unordered(w, l, &p.sets); r != nil {
 					w.race(p, l, a, off, write, unit, r, "read")
 				}
 			case c.r.who&many != 0:
@@ -168,7 +170,8 @@ func (w *warp) touchGlobal(p *racePage, i, l int, a *allocation, off int, read, 
 				}
 			}
 		}
-		c.w, c.r, c.wunit = w.now(l), access{}, unit
+		c.written(w.now(l), &p.sets)
+		c.wunit = unit
 		if isAtomic {
 			c.w.pc |= atomicAccess
 		}
@@ -183,6 +186,7 @@ func (w *warp) touchGlobal(p *racePage, i, l int, a *allocation, off int, read, 
 	case c.runit == unit:
 		c.read(w, l, &p.sets)
 	case c.runit != manyUnits:
+		c.written(c.w, &p.sets) // gives back the row of readers, if there is one
 		c.runit, c.r = manyUnits, w.now(l)
 	}
 }
