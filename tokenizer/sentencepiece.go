@@ -162,7 +162,7 @@ func (m *spmModel) readNormalizer(f wire.Field) error {
 
 // build turns what was read into a pipeline.
 func (m *spmModel) build() (*Pipeline, error) {
-	rules := normalize.SentencePiece{Prefix: m.prefix, Suffix: m.suffix, RemoveExtra: m.removeExtra, Escape: m.escape}
+	rules := normalize.SentencePiece{Prefix: m.prefix, Suffix: m.suffix, RemoveExtra: m.removeExtra, Escape: m.escape, Name: m.name}
 	if len(m.charsmap) > 0 {
 		var err error
 		if rules.Map, err = normalize.ParseCharsmap(m.charsmap); err != nil {

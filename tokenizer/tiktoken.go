@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"fmt"
@@ -78,4 +79,15 @@ func readBounded(r io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("the file is longer than %d MiB, the limit", maxFile>>20)
 	}
 	return data, nil
+}
+
+// writeRanks writes the ordinary tokens by id.
+func (b *BPE) writeRanks(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	for id, token := range b.config.Tokens {
+		if token != "" {
+			fmt.Fprintln(out, base64.StdEncoding.EncodeToString([]byte(token)), id)
+		}
+	}
+	return out.Flush()
 }

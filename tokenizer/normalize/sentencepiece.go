@@ -18,6 +18,8 @@ type SentencePiece struct {
 	RemoveExtra bool      // remove_extra_whitespaces: none at the ends, no two together
 	Escape      bool      // escape_whitespaces: blanks become Meta
 
+	Name string // of the rules, for files
+
 	// Verbatim finds the user-defined symbol at the start of a text, which no
 	// rule touches: its length, or 0. It may be nil.
 	Verbatim func(s string) int
