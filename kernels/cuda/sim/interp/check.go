@@ -90,6 +90,9 @@ func (t *transfer) check(w *warp, m uint32, A *lanes, s shape) {
 	}
 	for ; m != 0; m &= m - 1 {
 		l := bits.TrailingZeros32(m) & 31
+		if t.own {
+			w.resolve(l, A[l]+t.off-sharedBase, t.total, windowBlock)
+		}
 		w.checkAccess(l, A[l]+t.off, t.total, t.load)
 	}
 }

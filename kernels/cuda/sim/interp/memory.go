@@ -103,6 +103,7 @@ type transfer struct {
 	extend   uint // for signed elements: how far to shift left and back, 0 for none
 	mask     uint64
 	shared   bool // may be shared memory
+	own      bool // must be that of the block
 	global   bool
 	scalar   bool // ordering or volatility was asked for: elements are accessed one by one
 	relaxed  bool // racing with other strong accesses is allowed
@@ -138,6 +139,7 @@ func (o *operands) loadStore(load bool) op {
 	}
 	base, shared, global := o.space()
 	t.shared, t.global = shared, global
+	t.own = o.has("shared::cta") || o.has("shared")
 	count := 1
 	if v := o.one("v2", "v4", "v8"); v != "" {
 		count = int(v[1] - '0')

@@ -119,6 +119,7 @@ type bulkLoad struct {
 	line    int
 	at      uint32 // offset in the shared memory of every target
 	bytes   int
+	layout  layout
 	targets []target
 }
 
@@ -165,7 +166,7 @@ func translateBulkLoad(o *operands, tensor bool) op {
 			align := uint32(16)
 			if tensor {
 				t, at = b.resolve(w, l)
-				c.bytes, align = t.boxBytes(), 128
+				c.bytes, align, c.layout = t.boxBytes(), 128, layout(t.Swizzle)+1
 			} else {
 				c.bytes, from = int(w.reg(size)[l]), w.reg(src)[l]+srcOff
 				w.bulkSize(l, c.bytes)

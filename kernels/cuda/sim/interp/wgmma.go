@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -41,9 +42,32 @@ type product struct {
 // warpgroup is what four warps have in common.
 type warpgroup struct {
 	first int // serial number of the oldest product
+	sound []soundDesc
 	actor int // component of the clocks
 	ops   []*product
 	free  []*product
+}
+
+// soundDesc is what of a descriptor decides whether its layout is sound, and has been found to be.
+type soundDesc struct {
+	strides uint64
+	majorMN bool
+	rows    int
+}
+
+// check refuses descriptors whose layout makes no sense.
+func (g *warpgroup) check(d uint64, m *matrixDesc, rows int) error {
+	key := soundDesc{d >> 16, m.majorMN, rows}
+	for _, s := range g.sound {
+		if s == key {
+			return nil
+		}
+	}
+	if err := m.check(rows); err != nil {
+		return fmt.Errorf("matrix descriptor %#016x: %w", d, err)
+	}
+	g.sound = append(g.sound, key)
+	return nil
 }
 
 // products are the wgmma of a warp that are under way.
@@ -209,17 +233,23 @@ func (w *warp) issueProduct(in *wgmmaInstr, m uint32) {
 		faultf(-1, "the predicate scale-d differs between lanes: %#08x", scale)
 	}
 	p := product{in: in, pc: w.pc, bDesc: w.uniform(in.bDesc, "descriptor of B"), scale: scale != 0}
+	g := w.group()
 	var err error
-	if p.bm, err = decodeMatrix(p.bDesc, in.transB); err != nil {
+	if p.bm, err = decodeMatrix(p.bDesc, in.transB); err == nil {
+		err = g.check(p.bDesc, &p.bm, in.columns)
+	}
+	if err != nil {
 		faultf(-1, "B: %v", err)
 	}
 	if in.a == nil {
 		p.aDesc = w.uniform(in.aDesc, "descriptor of A")
-		if p.am, err = decodeMatrix(p.aDesc, in.transA); err != nil {
+		if p.am, err = decodeMatrix(p.aDesc, in.transA); err == nil {
+			err = g.check(p.aDesc, &p.am, 64)
+		}
+		if err != nil {
 			faultf(-1, "A: %v", err)
 		}
 	}
-	g := w.group()
 	serial := x.serial
 	i := serial - g.first
 	x.serial++

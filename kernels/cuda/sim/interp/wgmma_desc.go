@@ -82,6 +82,36 @@ func (m *matrixDesc) chunk(mn, k int) uint32 {
 	return m.swizzle.apply(m.start + at)
 }
 
+// check refuses strides that no canonical layout of so many rows has: groups of a swizzled matrix start where a pattern does, and
+// no two chunks lie in the same place.
+func (m *matrixDesc) check(rows int) error {
+	p := uint32(m.swizzle.pattern())
+	bad := func(name string, v uint32) error {
+		return fmt.Errorf("the %s byte offset %d is not a multiple of the %d bytes of the pattern of the %v", name, v, p, m.swizzle)
+	}
+	if m.swizzle != swizzleNone {
+		switch {
+		case m.majorMN && rows*2 > m.swizzle.width() && m.leading%p != 0:
+			return bad("leading dimension", m.leading)
+		case (m.majorMN || rows > 8) && m.stride%p != 0:
+			return bad("stride dimension", m.stride)
+		}
+	}
+	nmn, nk := m.chunks(rows)
+	seen := make(map[uint32]bool, nmn*nk)
+	for mn := range nmn {
+		for k := range nk {
+			at := m.chunk(mn, k)
+			if seen[at] {
+				return fmt.Errorf("leading dimension byte offset %d and stride dimension byte offset %d make parts of the matrix overlap (%v)",
+					m.leading, m.stride, m.swizzle)
+			}
+			seen[at] = true
+		}
+	}
+	return nil
+}
+
 // chunks is the number of 16-byte chunks of rows by 16 elements: the ranges of chunk's arguments.
 func (m *matrixDesc) chunks(rows int) (mn, k int) {
 	if m.majorMN {

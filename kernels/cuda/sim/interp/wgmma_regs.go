@@ -11,6 +11,7 @@ type registerUse struct {
 	count   []uint16 // and how many they are
 	feeds   []uint16 // by slot: products under way whose left operand it is
 	flying  int
+	unset   int // an accumulator of the wgmma to be issued that has not been written, -1 if there is none
 }
 
 // fenceRegisters is wgmma.fence.
@@ -26,6 +27,12 @@ func (w *warp) fenceRegisters() {
 func (w *warp) watchRegisters(in *instr) {
 	h := &w.ext.hold
 	if strings.HasPrefix(in.name, "wgmma.") {
+		h.unset = -1
+		for _, s := range in.writes {
+			if w.def[s] != full {
+				h.unset = s
+			}
+		}
 		return
 	}
 	if h.flying > 0 {
@@ -66,9 +73,10 @@ func (w *warp) holdRegisters(p *product) {
 			faultf(-1, "register %s, an accumulator, is an operand of a wgmma under way: wgmma.wait_group is missing", w.run.k.names[s])
 		case h.count[s] != 0 && h.adds[s] != uint16(in.columns):
 			faultf(-1, "register %s is an accumulator of a wgmma of another shape under way: wgmma.wait_group is missing", w.run.k.names[s])
-		case p.scale && w.def[s] != full:
-			faultf(lowest(^w.def[s]), "accumulator %s has not been written", w.run.k.names[s])
 		}
+	}
+	if p.scale && h.unset >= 0 {
+		faultf(-1, "accumulator %s has not been written", w.run.k.names[h.unset])
 	}
 	for _, s := range in.a {
 		switch {
