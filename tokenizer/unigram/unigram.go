@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -67,6 +68,12 @@ const penalty = 10
 
 // New checks and indexes the pieces. Errors name the piece.
 func New(o Options) (*Model, error) {
+	o.Pieces = slices.Clone(o.Pieces)
+	for id := range o.Pieces {
+		if o.Single {
+			o.Pieces[id].Score = float64(float32(o.Pieces[id].Score))
+		}
+	}
 	m := &Model{options: o, scores: make([]float64, len(o.Pieces)), ids: make(map[string]int32, len(o.Pieces))}
 	if o.Unknown >= int32(len(o.Pieces)) {
 		return nil, fmt.Errorf("build unigram: the unknown piece has the id %d, of %d pieces", o.Unknown, len(o.Pieces))
@@ -79,9 +86,6 @@ func New(o Options) (*Model, error) {
 	}
 	for id, p := range o.Pieces {
 		score := p.Score
-		if o.Single {
-			score = float64(float32(score))
-		}
 		switch {
 		case math.IsNaN(score) || math.IsInf(score, 0):
 			return nil, fmt.Errorf("build unigram: piece %q with id %d has the score %v, which is no finite number", p.Text, id, p.Score)
