@@ -46,6 +46,25 @@ func TestADeviceChoosesItsKernels(t *testing.T) {
 	require.ErrorContains(t, err, "working memory")
 }
 
+// A driver for CUDA 11.8 knows nothing of Hopper's instructions: the card runs, with the other kernels, and says so.
+func TestAnOldDriverGetsTheKernelsItTakes(t *testing.T) {
+	old := Options{Capability: 90, Driver: 11080}
+	b := simulate(t, old)
+	assert.Equal(t, "sm_80", b.Info().Tier)
+	require.Len(t, b.Notes(), 1)
+	assert.Contains(t, b.Notes()[0], "current version is '7.8'")
+	x := numbers(t, b, 1, 2)
+	b.Add(x, x, x)
+	assert.Equal(t, []float32{2, 4}, read(t, b, x))
+	b.tensorMapOf(driver.TensorShape{})
+	require.ErrorContains(t, b.Sync(), "install one for CUDA 12.0")
+
+	old.Simulate, old.Target = true, "sm_90a"
+	_, err := Open(old)
+	require.ErrorIs(t, err, driver.UnsupportedPTXVersion)
+	require.ErrorContains(t, err, "12.0 or later for Hopper")
+}
+
 // A kernel that goes wrong makes every later call fail, and is named by the first.
 func TestAnErrorOfAKernelIsTheDevicesEnd(t *testing.T) {
 	b := simulate(t, Options{})

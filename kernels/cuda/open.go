@@ -18,6 +18,7 @@ type Options struct {
 	Simulate   bool   // a machine simulated in Go instead of a card
 	Capability int    // of the simulated card: 80 or 90; 0 is 90
 	Memory     int    // bytes of the simulated card; 0 is 1 GiB
+	Driver     int    // CUDA version of the simulated driver; 0 is 12040, which is 12.4
 	Check      bool   // check every access of simulated kernels for races, bounds and initialisation
 	Count      bool   // count what simulated kernels do: see sim.Machine.Stats
 	Seed       uint64 // of the order in which simulated warps run; 0 is their own
@@ -47,7 +48,7 @@ func (b *Backend) open(o Options) error {
 	if o.Simulate {
 		kind, own = "sim", simulated
 		b.machine, err = sim.New(sim.Options{
-			Capability: o.Capability, Memory: o.Memory, Check: o.Check, Count: o.Count, Seed: o.Seed,
+			Capability: o.Capability, Memory: o.Memory, Driver: o.Driver, Check: o.Check, Count: o.Count, Seed: o.Seed,
 			Workers: o.Workers,
 		})
 		if err != nil {

@@ -34,7 +34,6 @@ var cards = map[int]card{
 }
 
 const (
-	driverVersion   = 12040
 	primary         = 0x5100_0000_0001 // the primary context's handle
 	defaultShared   = 48 << 10         // bytes of shared memory of a block that does not ask for more
 	reservedShared  = 1 << 10          // bytes of shared memory that the system takes from each block
@@ -59,10 +58,14 @@ func (s *slot) init(flags uintptr) uintptr {
 }
 
 func (s *slot) driverVersion(v *int32) uintptr {
+	m := s.machine.Load()
+	if m == nil {
+		return uintptr(deinitialized)
+	}
 	if v == nil {
 		return uintptr(invalidValue)
 	}
-	*v = driverVersion
+	*v = int32(m.o.Driver)
 	return 0
 }
 

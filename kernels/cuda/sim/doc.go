@@ -16,7 +16,7 @@
 //   - Memory is counted against a limit, poisoned when it is allocated and never reused; what is not freed is listed by Close.
 //   - A stream that records refuses to be waited for, and the recording is lost.
 //   - The card has the limits of an A100 (8.0) or H100 (9.0): shared memory, grid, cluster; PTX for a later card, or of a
-//     later version than CUDA 12.4's, is refused with a compiler's log.
+//     later version than the driver's, is refused with a compiler's log.
 //
 // Events measure the time that the simulation takes, which says nothing about a card. What does are the counters of Stats:
 // instructions, sectors, bank conflicts.

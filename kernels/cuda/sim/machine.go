@@ -16,6 +16,7 @@ import (
 type Options struct {
 	Capability int    // of its card: 80 (A100) or 90 (H100); 0 is 90
 	Memory     int    // bytes of the card; 0 is 1 GiB
+	Driver     int    // CUDA version of its driver: 11080 (11.8) or 12000 to 12040 (12.4); 0 is 12.4
 	Check      bool   // check every access of kernels
 	Count      bool   // count what kernels do: see Stats
 	Seed       uint64 // of the order in which warps run; 0 is their own
@@ -65,9 +66,15 @@ func New(o Options) (*Machine, error) {
 	if o.Memory == 0 {
 		o.Memory = 1 << 30
 	}
+	if o.Driver == 0 {
+		o.Driver = 12040
+	}
 	c, ok := cards[o.Capability]
 	if !ok || o.Memory < 0 {
 		return nil, fmt.Errorf("simulate a card of capability %d with %d bytes: want 80 or 90", o.Capability, o.Memory)
+	}
+	if o.Driver != 11080 && (o.Driver < 12000 || o.Driver > 12040) {
+		return nil, fmt.Errorf("simulate a driver of CUDA version %d: want 11080, or 12000 to 12040", o.Driver)
 	}
 	m := &Machine{card: c, o: o, current: map[int]bool{}, handles: map[uintptr]any{}, stats: map[string]*KernelStats{}}
 	var err error
@@ -76,7 +83,12 @@ func New(o Options) (*Machine, error) {
 }
 
 // Resolve gives the C address of a function of the driver.
-func (m *Machine) Resolve(name string) (uintptr, error) { return m.slot.resolve(name) }
+func (m *Machine) Resolve(name string) (uintptr, error) {
+	if m.o.Driver < 12000 && name == "cuTensorMapEncodeTiled" {
+		return 0, errors.New("the simulated driver is too old for " + name)
+	}
+	return m.slot.resolve(name)
+}
 
 // Close ends the machine. Calls to it are error 4 from then on. Its error lists what was not freed.
 func (m *Machine) Close() error {

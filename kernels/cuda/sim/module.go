@@ -34,11 +34,15 @@ func (m *Machine) compile(text string) (*interp.Module, result, string) {
 	if version == nil || target == nil {
 		return nil, invalidPTX, "ptxas fatal   : Missing .version or .target directive"
 	}
-	const newest = 804 // CUDA 12.4
+	newest := 708 // CUDA 11.8 has PTX 7.8, and 12.x has 8.x
+	if m.o.Driver >= 12000 {
+		newest = 800 + m.o.Driver%1000/10
+	}
 	major, _ := strconv.Atoi(version[1])
 	minor, _ := strconv.Atoi(version[2])
 	if v := major*100 + minor; v > newest || major > newest {
-		return nil, unsupportedPTX, fmt.Sprintf("ptxas fatal   : Unsupported .version %s.%s; current version is '8.4'", version[1], version[2])
+		return nil, unsupportedPTX, fmt.Sprintf("ptxas fatal   : Unsupported .version %s.%s; current version is '%d.%d'",
+			version[1], version[2], newest/100, newest%100)
 	}
 	sm, err := strconv.Atoi(target[1])
 	if capability := m.o.Capability; err != nil || sm > capability || target[2] == "a" && sm != capability {
