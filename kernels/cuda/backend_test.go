@@ -15,9 +15,6 @@ import (
 )
 
 func TestADeviceChoosesItsKernels(t *testing.T) {
-	if !driver.Supported {
-		t.Skip("built without CUDA")
-	}
 	for _, c := range []struct {
 		capability int
 		target     string
@@ -307,9 +304,6 @@ func TestADeviceBelongsToItsThread(t *testing.T) {
 
 // Through kernels.Device, calls come from anywhere.
 func TestGoroutinesShareADevice(t *testing.T) {
-	if !driver.Supported {
-		t.Skip("built without CUDA")
-	}
 	d, err := kernels.OpenDevice(func() (kernels.Backend, error) { return Open(Options{Simulate: true}) })
 	require.NoError(t, err)
 	var group sync.WaitGroup

@@ -9,15 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"forja/kernels"
-	"forja/kernels/cuda/driver"
 )
 
 // simulate opens a simulated device on the test's own thread, and closes it with the test.
 func simulate(t testing.TB, o Options) *Backend {
 	t.Helper()
-	if !driver.Supported {
-		t.Skip("built without CUDA")
-	}
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
 	o.Simulate, o.Check = true, true
