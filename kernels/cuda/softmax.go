@@ -2,7 +2,7 @@ package cuda
 
 import "forja/kernels"
 
-// Kernels for rows by form and size: up to 512 columns, up to 4096, more.
+// Kernels for rows by form and size: up to 1024 columns, up to 4096, more.
 var (
 	softmaxKernels = [forms][3]kernelID{
 		{softmaxF32Warp, softmaxF32Block, softmaxF32Long}, {softmaxBF16Warp, softmaxBF16Block, softmaxBF16Long},
@@ -26,7 +26,7 @@ func (b *Backend) rowOperands(rows, cols int, ts ...kernels.Tensor) (o operands)
 func (b *Backend) softmaxOf(o *operands, ids *[forms][3]kernelID) (kernelID, dim3) {
 	const warps = 8 // of a block, each with a row
 	switch held := o.form <= allBF16; {
-	case held && o.cols <= 512:
+	case held && o.cols <= 1024:
 		return ids[o.form][0], b.blocks(ceilDiv(o.rows, warps), 8)
 	case held && o.cols <= 4096:
 		return ids[o.form][1], b.blocks(o.rows, 8)
