@@ -44,7 +44,8 @@ var tiles80 = []gemmTile{
 		blocks: 3, single: true, free: true, rate: 0.55},
 }
 
-// A card is what the choice of tiles knows of one: data sheets, and the architecture's peak rates for each multiprocessor.
+// A card is what the choice of tiles knows of one: its data sheet, the architecture's peak rates for each multiprocessor, and
+// estimates of the second-level cache.
 type card struct {
 	name   string  // how the driver's name for it begins
 	clock  float64 // cycles in a second
@@ -53,15 +54,16 @@ type card struct {
 	single float64 // f32 operations in a cycle and multiprocessor
 	l2     float64 // bytes in a cycle and multiprocessor from the second-level cache
 	memory float64 // bytes in a second
+	cache  float64 // bytes of the second-level cache
 }
 
 // cards are tried in order. wgmma alone reaches Hopper's peak; mma.sync about five eighths of it.
 var cards = []card{
-	{"NVIDIA H200", 1.83e9, 2560, 4096, 256, 40, 4.8e12},
-	{"NVIDIA H100 PCIe", 1.60e9, 2560, 4096, 256, 40, 2.0e12},
-	{"NVIDIA H100", 1.83e9, 2560, 4096, 256, 40, 3.35e12},
-	{"NVIDIA A100", 1.41e9, 2048, 2048, 128, 40, 1.8e12},
-	{"", 1.70e9, 1024, 1024, 256, 30, 0.9e12}, // GeForce and what is to come
+	{"NVIDIA H200", 1.83e9, 2560, 4096, 256, 40, 4.8e12, 50e6},
+	{"NVIDIA H100 PCIe", 1.60e9, 2560, 4096, 256, 40, 2.0e12, 50e6},
+	{"NVIDIA H100", 1.83e9, 2560, 4096, 256, 40, 3.35e12, 50e6},
+	{"NVIDIA A100", 1.41e9, 2048, 2048, 128, 40, 1.8e12, 40e6},
+	{"", 1.70e9, 1024, 1024, 256, 30, 0.9e12, 24e6}, // GeForce and what is to come
 }
 
 // cardOf finds the figures of a card by its name. Simulated ones are like the card that they are named after.
@@ -137,10 +139,12 @@ func worthSplitting(p *product, t *gemmTile, splits, work int) bool {
 //
 // A multiprocessor works on its share of the blocks at the speed of the arithmetic or of the second-level cache, whichever
 // is slower, and the last round of blocks is as long as the others. Memory is read once and written once at least. To that come
-// the filling of pipelines, and for slices their way through memory and another launch.
+// the filling of pipelines and the epilogue, unless tiles take turns, and for slices their way through memory and another launch.
 func (c *card) seconds(p *product, t *gemmTile, splits, sms int) float64 {
 	const (
-		fill    = 1500 // cycles from the start of a block to its first product, and from the last to the end
+		fill    = 700  // cycles from the start of a tile to its first product, and from the last to the epilogue
+		store   = 32   // elements of out in a cycle of an epilogue
+		turn    = 200  // cycles between tiles that are made in turns
 		launch  = 2e-6 // seconds
 		segment = 0.9  // of the memory's bandwidth
 	)
@@ -154,16 +158,24 @@ func (c *card) seconds(p *product, t *gemmTile, splits, sms int) float64 {
 	share := ceilDiv(ceilDiv(p.m, t.m)*ceilDiv(p.n, t.n)*splits, sms)
 	steps := ceilDiv(ceilDiv(p.k, t.k), splits)
 	flops := 2 * float64(t.m*t.n*t.k)
-	loads := float64((t.m/max(t.cluster, 1) + t.n) * t.k * size)
+	loads := float64((t.m + t.n/max(t.cluster, 1)) * t.k * size)
 	step := math.Max(flops/(peak*t.rate), loads/c.l2)
 	alone := 1 + 0.5*float64(max(t.blocks-share, 0))/float64(t.blocks) // fewer blocks hide less
-	round := step*float64(steps)*alone + fill/float64(min(t.blocks, share))
-	seconds := round * float64(share) / c.clock
+	round, rest := step*float64(steps)*alone, fill+float64(t.m*t.n)/store
+	cycles := (round + rest/float64(min(t.blocks, share))) * float64(share)
+	if t.turns {
+		cycles = (round+turn)*float64(share) + rest
+	}
+	seconds := cycles / c.clock
 	area := p.m * p.n
 	traffic := float64(p.m*p.k*p.a.DType.Size()+p.n*p.k*p.b.DType.Size()+area*p.out.DType.Size()) / (segment * c.memory)
 	seconds = math.Max(seconds, traffic) + launch
 	if splits > 1 {
-		seconds += launch + 2*float64(splits)*float64(area)*4/(segment*c.memory)
+		slices, rate := float64(splits)*float64(area)*4, segment*c.memory
+		if slices < c.cache/2 {
+			rate = c.l2 * c.clock * float64(sms) / 2
+		}
+		seconds += launch + 2*slices/rate
 	}
 	return seconds
 }

@@ -20,11 +20,11 @@ var tiles90 = []gemmTile{
 // hopperShared is the shared memory of a kernel: stages, a staging area of 4 KB for each of eight warps, two barriers for each stage.
 func hopperShared(m, n, stages int) int { return stages*(m+n)*128 + 8*4096 + stages*16 }
 
-// suitsHopper reports whether the results of a product can leave through tensor maps.
+// suitsHopper reports whether the kernels for Hopper have the epilogue of a product, and its results suit tensor maps.
 func (b *Backend) suitsHopper(p *product) bool {
 	const unit = 16 // bytes of a tensor map's base and strides
 	pairs := func(size int) int { return 2 * size }
-	ok := b.divides(unit, p.out)
+	ok := b.divides(unit, p.out) && (!p.gradient || p.residual.Nil())
 	if !p.bias.Nil() {
 		ok = ok && int(b.addr(p.bias))%pairs(p.bias.DType.Size()) == 0
 	}

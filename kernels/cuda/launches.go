@@ -24,6 +24,7 @@ const (
 	attentionAny1
 	attentionAny2
 	attentionDeltaAny
+	attentionDeltaBF16
 	attentionAnyGradKeys1
 	attentionAnyGradKeys2
 	attentionAnyGradQueries1
@@ -41,6 +42,7 @@ const (
 	attentionGradSM90QueriesD64
 	attentionGradSM90QueriesD128
 	attentionSM90D64
+	attentionSM90D64Short
 	attentionSM90D128
 	copyX128
 	copyX32
@@ -250,6 +252,7 @@ var kernelTable = [kernelCount]kernelInfo{
 	attentionAny1:                {"attention_any", "attention_any__1", "sm_80", 256, 1, 120},
 	attentionAny2:                {"attention_any", "attention_any__2", "sm_80", 256, 1, 120},
 	attentionDeltaAny:            {"attention_any", "attention_delta__any", "sm_80", 256, 1, 60},
+	attentionDeltaBF16:           {"attention_any", "attention_delta__bf16", "sm_80", 256, 1, 60},
 	attentionAnyGradKeys1:        {"attention_any", "attention_any_grad__keys_1", "sm_80", 256, 1, 176},
 	attentionAnyGradKeys2:        {"attention_any", "attention_any_grad__keys_2", "sm_80", 256, 1, 176},
 	attentionAnyGradQueries1:     {"attention_any", "attention_any_grad__queries_1", "sm_80", 256, 1, 176},
@@ -267,6 +270,7 @@ var kernelTable = [kernelCount]kernelInfo{
 	attentionGradSM90QueriesD64:  {"attention_grad_sm90", "attention_grad_sm90__queries_d64", "sm_90a", 384, 1, 956},
 	attentionGradSM90QueriesD128: {"attention_grad_sm90", "attention_grad_sm90__queries_d128", "sm_90a", 384, 1, 956},
 	attentionSM90D64:             {"attention_sm90", "attention_sm90__d64", "sm_90a", 512, 1, 564},
+	attentionSM90D64Short:        {"attention_sm90", "attention_sm90__d64_short", "sm_90a", 384, 1, 564},
 	attentionSM90D128:            {"attention_sm90", "attention_sm90__d128", "sm_90a", 384, 1, 564},
 	copyX128:                     {"copy", "copy__x128", "sm_80", 256, 1, 40},
 	copyX32:                      {"copy", "copy__x32", "sm_80", 256, 1, 40},

@@ -41,8 +41,8 @@ DEV floatx2 unpack_pair(floatx2 v, bool half) {
   return floatx2{low_bf16(u), high_bf16(u)};
 }
 
-// The epilogue, as in gemm_epilogue.h; pre, where it is stored, has the type of out. What is fetched ahead is pre if GRADIENT, else
-// residual; if there are both, residual is read when it is needed.
+// The epilogue, as in gemm_epilogue.h, with these limits: pre, where it is stored, has the type of out; GRADIENT excludes residual, so
+// that one matrix at most is read.
 struct Finish {
   const TensorMap *out, *pre_out;  // 3-d: column, row, slice of k
   const void *bias, *pre, *residual;
@@ -77,7 +77,7 @@ DEV void put(uint32 buffer, bool half, int part, const float (&v)[16]) {
 UNROLL
     for (int j = 0; j < 4; j += 2) {
       int chunk = part * 4 + j + (l >> 4);
-      stmatrix4(buffer + row * 128 + ((chunk ^ row & 7) << 4), pack_bf16(v[4 * j], v[4 * j + 1]), pack_bf16(v[4 * j + 2], v[4 * j + 3]),
+      stmatrix4(buffer + row * 128 + ((chunk ^ (row & 7)) << 4), pack_bf16(v[4 * j], v[4 * j + 1]), pack_bf16(v[4 * j + 2], v[4 * j + 3]),
         pack_bf16(v[4 * j + 4], v[4 * j + 5]), pack_bf16(v[4 * j + 6], v[4 * j + 7]));
     }
   } else {
@@ -87,7 +87,7 @@ UNROLL
 UNROLL
       for (int j = 0; j < 4; j++) {
         int chunk = j * 2 + (l >> 1 & 1);
-        PTX("st.shared.v2.f32 [%0], {%1,%2};" :: "r"(buffer + row * 128 + ((chunk ^ row & 7) << 4) + (l & 1) * 8),
+        PTX("st.shared.v2.f32 [%0], {%1,%2};" :: "r"(buffer + row * 128 + ((chunk ^ (row & 7)) << 4) + (l & 1) * 8),
             "f"(v[4 * j + h * 2]), "f"(v[4 * j + h * 2 + 1]) : "memory");
       }
     }
@@ -117,8 +117,8 @@ struct Buffers {
 };
 
 // Finishes and stores a warp's accumulators of MI wgmmas, which are 64 rows apart: 16 rows from `row`, N*2 columns from `col`.
-// f has the first 32 columns.
-template <int MI, int N> DEV void finish_rows(const Finish& e, Buffers& buffers, Fetched& f, const float (&acc)[MI][N], int row, int col, int slice) {
+// What belongs to them is fetched one step AHEAD, which hides its latency, or not where the other consumer hides it.
+template <bool AHEAD, int MI, int N> DEV void finish_rows(const Finish& e, Buffers& buffers, Fetched& f, const float (&acc)[MI][N], int row, int col, int slice) {
   constexpr int GROUPS = N / 16;
   int g = lane() >> 2, q = (lane() & 3) * 2;
   bool half = e.flags & OUT_BF16;
@@ -131,6 +131,7 @@ UNROLL
       if (i == s) { UNROLL for (int j = 0; j < 16; j++) v[j] = acc[i / GROUPS][i % GROUPS * 16 + j]; }
     }
     int c = col + s % GROUPS * 32, part = half ? s & 1 : 0;
+    if (!AHEAD) e.fetch(f, row + g, c + q);
     UNROLL for (int j = 0; j < 16; j++) v[j] = mul(v[j], e.scale);
     if (e.bias) {
 UNROLL
@@ -148,7 +149,7 @@ UNROLL
         x[2 * j] = w.x, x[2 * j + 1] = w.y;
       }
     }
-    if (s + 1 < MI * GROUPS) e.fetch(f, row + g + ((s + 1) % GROUPS ? 0 : 64), col + (s + 1) % GROUPS * 32 + q);
+    if (AHEAD && s + 1 < MI * GROUPS) e.fetch(f, row + g + ((s + 1) % GROUPS ? 0 : 64), col + (s + 1) % GROUPS * 32 + q);
     if (e.writes_pre()) {
       if (part == 0) to_pre = buffers.take();
       put(to_pre, half, part, v);
@@ -170,17 +171,7 @@ UNROLL
         }
       }
     }
-    if (e.residual) {
-      if (e.reads_pre()) {
-UNROLL
-        for (int j = 0; j < 8; j++) {
-          int r = row + g + (j & 1) * 8, i = c + q + (j >> 1) * 8;
-          floatx2 w = unpack_pair(fetch_pair(e.residual, e.flags & RESIDUAL_BF16, (int64)r * e.ldr + i, r < e.m && i < e.n, i + 1 < e.n), e.flags & RESIDUAL_BF16);
-          x[2 * j] = w.x, x[2 * j + 1] = w.y;
-        }
-      }
-      UNROLL for (int j = 0; j < 16; j++) v[j] += x[j];
-    }
+    if (e.residual) { UNROLL for (int j = 0; j < 16; j++) v[j] += x[j]; }
     if (part == 0) to = buffers.take();
     put(to, half, part, v);
     if (part == half) buffers.send(to, e.out, c - part * 32, row, slice);
@@ -188,21 +179,22 @@ UNROLL
   }
 }
 
-// The tiles of a block, one after another.
+// The tiles of a launch, in the order in which they are made; those of a cluster count as one.
 template <int BM, int BN, int BLOCKS> struct Tiles {
-  int tiles_m, tiles_n, each, count, k, slice;
+  int m, n, k, slice, splits;
   int row, col, part, steps;  // of the present tile: its corner, slice of k, and steps in it
-  DEVICE Tiles(int m, int n, int k, int slice, int splits) : k(k), slice(slice) {
-    tiles_m = ceil_div(m, BM * BLOCKS), tiles_n = ceil_div(n, BN), each = tiles_m * tiles_n, count = each * splits;
-  }
+  DEVICE int down() const { return ceil_div(m, BM * BLOCKS); }
+  DEVICE int across() const { return ceil_div(n, BN); }
+  DEVICE int count() const { return down() * across() * splits; }
+  DEVICE int steps_of(int id) const { return ceil_div(min(k - id / (down() * across()) * slice, slice), BK); }
   DEVICE bool at(int id) {
-    if (id >= count) return false;
-    int tm, tn;
+    int each = down() * across(), tm, tn;
+    if (id >= each * splits) return false;
     part = id / each;
-    tile_of(id % each, tiles_m, tiles_n, tm, tn);
+    tile_of(id - part * each, down(), across(), tm, tn);
     row = (tm * BLOCKS + (BLOCKS > 1 ? (int)cluster_rank() : 0)) * BM;
     col = tn * BN;
-    steps = ceil_div(min(k - part * slice, slice), BK);
+    steps = steps_of(id);
     return true;
   }
 };
@@ -212,6 +204,7 @@ DEV void product(const TensorMap* a, const TensorMap* b, const Finish& e, int k,
   constexpr int ROWS = COOPERATIVE ? BM / 2 : BM, MI = ROWS / 64, A_BYTES = BM * 128, B_BYTES = BN * 128, STAGE = A_BYTES + B_BYTES;
   constexpr int MINE = BN / BLOCKS;  // rows of b that this block loads
   static_assert(MINE % 64 == 0 && ROWS % 64 == 0, "blocks of 64");
+  static_assert(COOPERATIVE || BLOCKS == 1, "turns are taken within a block");
   auto release = [](uint32 bar) DEVICE {  // a warp has read a stage
     if (BLOCKS == 1 && lane() == 0) mbar_arrive(bar);
     if (BLOCKS > 1 && lane() < BLOCKS) mbar_arrive_remote(bar, lane());
@@ -232,7 +225,7 @@ DEV void product(const TensorMap* a, const TensorMap* b, const Finish& e, int k,
   if (group == 0) {
     regs_dec<24>();
     if (threadIdx.x == 0) {
-      Tiles<BM, BN, BLOCKS> tiles(e.m, e.n, k, slice, splits);
+      Tiles<BM, BN, BLOCKS> tiles{e.m, e.n, k, slice, splits};
       uint32 rank = BLOCKS > 1 ? cluster_rank() : 0;
       int stage = 0;
       uint32 phase = 1;
@@ -266,22 +259,32 @@ DEV void product(const TensorMap* a, const TensorMap* b, const Finish& e, int k,
     sync_warp();
   } else {
     regs_inc<240>();
-    Tiles<BM, BN, BLOCKS> tiles(e.m, e.n, k, slice, splits);
+    Tiles<BM, BN, BLOCKS> tiles{e.m, e.n, k, slice, splits};
     int w = group - 1, rows = COOPERATIVE ? w * ROWS : 0;
     Buffers buffers{staging + (warp() - 4) * 4096, e.writes_pre()};
     float acc[MI][BN / 2] = {};
-    int stage = 0, turn = 0;
+    int stage = 0;
     uint32 phase = 0;
-    for (int id = blockIdx.x / BLOCKS; tiles.at(id); id += gridDim.x / BLOCKS) {
-      if (!COOPERATIVE && turn++ % 2 != w) {  // the other's tile
-        int s = stage + tiles.steps;
-        phase ^= s / STAGES & 1;
-        stage = s % STAGES;
-        continue;
-      }
-      int before = 0;  // the stage of the step before
+    auto before = [&]() DEVICE { return empty + (stage == 0 ? STAGES - 1 : stage - 1) * 8; };
+    auto skip = [&](int id) DEVICE {  // the other's tile
+      if (id >= tiles.count()) return;
+      int s = stage + tiles.steps_of(id);
+      phase ^= s / STAGES & 1;
+      stage = s % STAGES;
+    };
+    // A consumer starts when the other has seen all of its tile come: mbarriers tell apart only two phases that follow each other.
+    constexpr int TURN = 1, TAKERS = COOPERATIVE ? 1 : 2;
+    int id = blockIdx.x / BLOCKS, stride = gridDim.x / BLOCKS;
+    if (!COOPERATIVE && w == 1) {
+      bar_arrive(TURN, 256);
+      skip(id);
+      id += stride;
+    }
+    for (; id < tiles.count(); id += TAKERS * stride) {
+      if (!COOPERATIVE) bar_sync(TURN + w, 256);
+      int steps = tiles.steps_of(id);
 ROLL
-      for (int t = 0; t < tiles.steps; t++) {
+      for (int t = 0; t < steps; t++) {
         mbar_wait(full + stage * 8, phase);
         uint32 at_a = ring + stage * STAGE, at_b = at_a + A_BYTES;
         uint64 da = wg_desc(at_a + rows * 128), db = wg_desc(at_b, B_KMAJOR ? 16 : BLOCK);
@@ -294,17 +297,20 @@ UNROLL
               t + kk > 0);
         wg_commit();
         wg_wait<1>();  // the step before is done: its stage is free
-        if (t > 0) release(empty + before * 8);
-        before = stage;
+        if (t > 0) release(before());
         if (++stage == STAGES) stage = 0, phase ^= 1;
       }
+      if (!COOPERATIVE && id + stride < tiles.count()) bar_arrive(TURN + 1 - w, 256);
+      uint32 last = before();
+      tiles.at(id);
       int row = tiles.row + rows + warp() % 4 * 16, col = tiles.col;
       Fetched f;
-      e.fetch(f, row + lane() / 4, col + lane() % 4 * 2);
+      if (COOPERATIVE) e.fetch(f, row + lane() / 4, col + lane() % 4 * 2);
       wg_wait<0>();
       UNROLL for (int i = 0; i < MI; i++) wg_hold(acc[i]);
-      release(empty + before * 8);
-      finish_rows(e, buffers, f, acc, row, col, tiles.part);
+      release(last);
+      if (!COOPERATIVE) skip(id + stride);
+      finish_rows<COOPERATIVE>(e, buffers, f, acc, row, col, tiles.part);
     }
     if (lane() == 0) bulk_wait<0>();
     sync_warp();
