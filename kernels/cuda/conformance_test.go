@@ -19,13 +19,16 @@ func open(o cuda.Options) func() (kernels.Backend, error) {
 	return func() (kernels.Backend, error) { return cuda.Open(o) }
 }
 
-// conforms holds a device to the small cases of the suite, and to all of them if FORJA_LONG=1.
+// conforms holds a device to the small cases of the suite; if FORJA_LONG=1 to all of them, and to the small ones again
+// with warps in random order.
 func conforms(t *testing.T, o cuda.Options) {
-	if os.Getenv("FORJA_LONG") == "1" {
-		kerneltest.Run(t, open(o))
-	} else {
+	if os.Getenv("FORJA_LONG") != "1" {
 		kerneltest.RunSmall(t, open(o))
+		return
 	}
+	kerneltest.Run(t, open(o))
+	o.Seed = 1
+	t.Run("random order", func(t *testing.T) { kerneltest.RunSmall(t, open(o)) })
 }
 
 // Every operation runs on a simulated A100 with the kernels for sm_80, every access checked.
