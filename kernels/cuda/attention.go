@@ -100,7 +100,7 @@ func (b *Backend) wholeChunks(ts ...kernels.Tensor) bool {
 // heads of a section: those whose keys and values the second-level cache holds.
 func (p *attending) grid(heads, rows, slabs int) (g dim3, section int32) {
 	const cache = 24 << 20
-	tiles := (p.time + rows - 1) / rows
+	tiles := ceilDiv(p.time, rows)
 	each := 4 * p.time * p.HeadDim * heads / p.Heads // keys and values of a group are one head's
 	if heads == p.Heads {
 		each = 4 * p.time * p.HeadDim * p.KVHeads / p.Heads
@@ -123,7 +123,7 @@ func (b *Backend) Attention(o, lse, q, k, v, lo, hi kernels.Tensor, a kernels.At
 		shared = (rows+2*s.forward.copies*s.forward.pass)*s.depth*2 + rows*8 // and what each query sees
 	} else {
 		if a.HeadDim > anySlab {
-			kernel, slabs = attentionAny2, (a.HeadDim+2*anySlab-1)/(2*anySlab)
+			kernel, slabs = attentionAny2, ceilDiv(a.HeadDim, 2*anySlab)
 		}
 		p.half(attentionHalfQ, q)
 		p.half(attentionHalfK, k)

@@ -33,7 +33,7 @@ func (b *Backend) AttentionGrad(dq, dk, dv, delta, do, o, lse, q, k, v, lo, hi k
 	p.half(attentionHalfDV, dv)
 	keys, queries, slabs := attentionAnyGradKeys1, attentionAnyGradQueries1, 1
 	if a.HeadDim > anySlab {
-		keys, queries, slabs = attentionAnyGradKeys2, attentionAnyGradQueries2, (a.HeadDim+2*anySlab-1)/(2*anySlab)
+		keys, queries, slabs = attentionAnyGradKeys2, attentionAnyGradQueries2, ceilDiv(a.HeadDim, 2*anySlab)
 	}
 	launch(b.attentionAnyGrad, keys, a.KVHeads, anyTile, slabs, 0)
 	launch(b.attentionAnyGrad, queries, a.Heads, anyTile, slabs, 0)
@@ -48,8 +48,16 @@ func (t *attentionTile) pair(depth int) int { return 2 * (t.own + t.copies*t.pas
 
 // delta is Σ do·o of each query and head.
 func (b *Backend) delta(delta, do, o kernels.Tensor, p *attending) {
-	const warps = 8
+	kernel, each := attentionDeltaAny, 8 // heads of rows of a block
 	n := p.batch * p.time * p.Heads
-	b.attentionDelta(attentionDeltaAny, dim3{uint32((n + warps - 1) / warps), 1, 1}, 0, b.addr(delta), b.addr(do), b.addr(o),
+	if b.wholeChunks(do, o) && p.HeadDim%8 == 0 && p.HeadDim <= 256 && n < 1<<31 {
+		const threads, rows = 256, 4
+		lanes := 1
+		for lanes < p.HeadDim/8 {
+			lanes *= 2
+		}
+		kernel, each = attentionDeltaBF16, rows*threads/lanes
+	}
+	b.attentionDelta(kernel, dim3{uint32(ceilDiv(n, each)), 1, 1}, 0, b.addr(delta), b.addr(do), b.addr(o),
 		int64(do.Stride), int64(o.Stride), int32(p.batch), int32(p.time), int32(p.Heads), int32(p.HeadDim), p.flags)
 }

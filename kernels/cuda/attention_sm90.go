@@ -5,19 +5,32 @@ import (
 	"forja/kernels/cuda/driver"
 )
 
-// An attentionHopper is the kernels for sm_90a of a head size; smaller heads are padded with zeros. Their blocks stay on their
-// multiprocessors.
-type attentionHopper struct {
-	depth                     int
-	forward                   kernelID
-	queriesTile, keysTile     int // rows of tiles of the forward kernel
-	keys, queries             kernelID
-	keysStages, queriesStages int // pairs of blocks in flight in the gradient's kernels
+// A hopperForward is a forward kernel for sm_90a. A block stays on its multiprocessor and takes tiles of queries.
+type hopperForward struct {
+	kernel        kernelID
+	depth         int // of a head; smaller heads are padded with zeros
+	queries, keys int // rows of a tile
+	step          int // time for a tile of keys, in parts of one another's where the depth is the same
 }
 
-var attentionHoppers = [...]attentionHopper{
-	{64, attentionSM90D64, 192, 128, attentionGradSM90KeysD64, attentionGradSM90QueriesD64, 4, 4},
-	{128, attentionSM90D128, 128, 128, attentionGradSM90KeysD128, attentionGradSM90QueriesD128, 2, 3},
+// Three warpgroups keep the multiprocessor busier than two, but two waste less on the diagonal and on a tile that ends the
+// sequence. The times of a step are from counts of instructions, not measured.
+var hopperForwards = [...]hopperForward{
+	{attentionSM90D64Short, 64, 128, 128, 8},
+	{attentionSM90D64, 64, 192, 128, 11},
+	{attentionSM90D128, 128, 128, 128, 8},
+}
+
+// A hopperGrad is the gradient's kernels for sm_90a: keys and queries, and pairs of blocks that each has in flight.
+type hopperGrad struct {
+	depth                     int
+	keys, queries             kernelID
+	keysStages, queriesStages int
+}
+
+var hopperGrads = [...]hopperGrad{
+	{64, attentionGradSM90KeysD64, attentionGradSM90QueriesD64, 4, 4},
+	{128, attentionGradSM90KeysD128, attentionGradSM90QueriesD128, 2, 3},
 }
 
 // hopperRows is the rows of a block of a tile, which one warpgroup multiplies or stores.
@@ -26,28 +39,28 @@ const hopperRows = 64
 // barriers is room for them in shared memory.
 const barriers = 128
 
-// shared is the forward kernel's dynamic shared memory: queries and outputs, two tiles of keys and of values, what each
-// query sees.
-func (t *attentionHopper) shared() int {
-	return (2*t.queriesTile+4*t.keysTile)*t.depth*2 + barriers + t.queriesTile*8
+// shared is the dynamic shared memory: queries and outputs, two tiles of keys and of values, what each query sees.
+func (f *hopperForward) shared() int {
+	return (2*f.queries+4*f.keys)*f.depth*2 + barriers + f.queries*8
+}
+
+// time is that of all steps of one head: those of tiles before the diagonal if it is causal.
+func (f *hopperForward) time(p *attending) int {
+	tiles := ceilDiv(p.time, f.queries)
+	if p.Causal {
+		return tiles * (tiles + 1) / 2 * f.queries * f.step / f.keys
+	}
+	return tiles * ceilDiv(p.time, f.keys) * f.step
 }
 
 // keysShared is two buffers of two blocks of keys and of values, and stages of a block of queries and one of gradients with
 // what is known of each query; queriesShared two blocks each of queries, gradients and results, and stages of keys and values.
-func (t *attentionHopper) keysShared() int {
+func (g *hopperGrad) keysShared() int {
 	const stats = 1152
-	return (8+2*t.keysStages)*hopperRows*t.depth*2 + t.keysStages*stats + barriers
+	return (8+2*g.keysStages)*hopperRows*g.depth*2 + g.keysStages*stats + barriers
 }
-func (t *attentionHopper) queriesShared() int {
-	return (6+2*t.queriesStages)*hopperRows*t.depth*2 + 2*hopperRows*8 + barriers
-}
-
-// hopperSize is the kernels for a head size.
-func hopperSize(depth int) *attentionHopper {
-	if depth <= attentionHoppers[0].depth {
-		return &attentionHoppers[0]
-	}
-	return &attentionHoppers[1]
+func (g *hopperGrad) queriesShared() int {
+	return (6+2*g.queriesStages)*hopperRows*g.depth*2 + 2*hopperRows*8 + barriers
 }
 
 // fitsTMA reports whether the kernels for sm_90a take the operands: what TMA demands of strides is what the bf16 kernels do.
@@ -71,24 +84,33 @@ func (b *Backend) headMap(p *attending, t kernels.Tensor, heads, rows int) *driv
 
 // attendOnHopper is Attention by TMA and wgmma.
 func (b *Backend) attendOnHopper(p *attending, o, lse, q, k, v kernels.Tensor) {
-	t := hopperSize(p.HeadDim)
-	g, section := p.grid(p.Heads, t.queriesTile, 1)
+	var f *hopperForward
+	for i := range hopperForwards {
+		c := &hopperForwards[i]
+		if p.HeadDim <= c.depth && (f == nil || c.depth == f.depth && c.time(p) < f.time(p)) {
+			f = c
+		}
+	}
+	g, section := p.grid(p.Heads, f.queries, 1)
 	if g.x == 0 {
 		return
 	}
 	g.x = min(g.x, uint32(b.sms))
-	b.attentionSM90(t.forward, g, t.shared(), b.headMap(p, o, p.Heads, hopperRows), b.headMap(p, q, p.Heads, t.queriesTile),
-		b.headMap(p, k, p.KVHeads, t.keysTile), b.headMap(p, v, p.KVHeads, t.keysTile), b.addr(lse), p.lo, p.hi,
+	b.attentionSM90(f.kernel, g, f.shared(), b.headMap(p, o, p.Heads, hopperRows), b.headMap(p, q, p.Heads, f.queries),
+		b.headMap(p, k, p.KVHeads, f.keys), b.headMap(p, v, p.KVHeads, f.keys), b.addr(lse), p.lo, p.hi,
 		int32(p.batch), int32(p.time), int32(p.Heads), int32(p.Heads/p.KVHeads), section, p.scale, p.flags)
 }
 
 // attendGradOnHopper is AttentionGrad by TMA and wgmma, for delta that is known.
 func (b *Backend) attendGradOnHopper(p *attending, dq, dk, dv, delta, do, lse, q, k, v kernels.Tensor) {
-	t := hopperSize(p.HeadDim)
+	f := &hopperGrads[0]
+	if p.HeadDim > f.depth {
+		f = &hopperGrads[1]
+	}
 	for _, pass := range [...]struct {
 		kernel        kernelID
 		heads, shared int
-	}{{t.keys, p.KVHeads, t.keysShared()}, {t.queries, p.Heads, t.queriesShared()}} {
+	}{{f.keys, p.KVHeads, f.keysShared()}, {f.queries, p.Heads, f.queriesShared()}} {
 		g, section := p.grid(pass.heads, 2*hopperRows, 1)
 		if g.x == 0 {
 			return

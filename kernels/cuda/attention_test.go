@@ -145,6 +145,7 @@ func (tr *attentionTrial) verify(t *testing.T, b *Backend) {
 // Every bf16 kernel crosses several tiles of queries and keys, and ends in the middle of one. Few multiprocessors let
 // blocks that stay on theirs take several tiles.
 func TestAttentionOfSeveralTiles(t *testing.T) {
+	ran := map[string]bool{}
 	for _, capability := range []int{80, 90} {
 		for _, c := range []attentionShape{
 			{1, 200, 4, 2, 64, true, 0},
@@ -163,7 +164,15 @@ func TestAttentionOfSeveralTiles(t *testing.T) {
 				tr.forward(b)
 				tr.gradient(b)
 				tr.verify(t, b)
+				for _, s := range b.Machine().Stats() {
+					ran[s.Kernel] = true
+				}
 			})
+		}
+	}
+	for _, k := range kernelTable {
+		if strings.HasPrefix(k.module, "attention") && k.module != "attention_any" {
+			require.True(t, ran[k.entry], "%s was never launched", k.entry)
 		}
 	}
 }

@@ -58,7 +58,7 @@ ROLL
     load_columns(sm.a, a, a_rows, c, depth);
     load_columns(sm.b, b, b_rows, c, depth);
     sync_block();
-    int n = min(CHUNK, depth - c);
+    int n = y() * 4 < a_rows ? min(CHUNK, depth - c) : 0;
     for (int k = 0; k < n; k++) {
       floatx4 fa = *(const floatx4*)&sm.a[k][y() * 4];
 UNROLL
@@ -71,8 +71,8 @@ UNROLL
   }
 }
 
-// acc(64, 64 W) += weightsᵀ·m, over the first n rows of both. A thread has rows 4 y .. and, of each 64 columns, 4 x ..
-template <int W> DEV void weigh(float (&acc)[W][4][4], const float (&weights)[TILE][PITCH], const Matrix& m, int n, int columns, Shared& sm) {
+// acc(rows, 64 W) += weightsᵀ·m, over the first n rows of both. A thread has rows 4 y .. and, of each 64 columns, 4 x ..
+template <int W> DEV void weigh(float (&acc)[W][4][4], int rows, const float (&weights)[TILE][PITCH], const Matrix& m, int n, int columns, Shared& sm) {
 ROLL
   for (int r = 0; r < n; r += CHUNK) {
     sync_block();                                     // weights are there, rows free
@@ -81,7 +81,7 @@ ROLL
       sm.rows[k][c] = r + k < n && c < columns ? get(m, r + k, c) : 0;
     }
     sync_block();
-    int count = min(CHUNK, n - r);
+    int count = y() * 4 < rows ? min(CHUNK, n - r) : 0;
     for (int k = 0; k < count; k++) {
       floatx4 fa = *(const floatx4*)&weights[r + k][y() * 4];
 UNROLL
@@ -149,6 +149,7 @@ ROLL
     int k0 = j * TILE, n = min(TILE, time - k0);
     float s[4][4];
     dots(s, query, rows, matrix(k, ldk, row + k0, shared, flags & HALF_K), n, depth, sm);
+    // Threads without rows go on: they share warps with others that reduce.
 UNROLL
     for (int i = 0; i < 4; i++) {
       int t = t0 + y() * 4 + i, low = first_key(see, t) - k0, high = end_key(see, t) - k0;
@@ -174,7 +175,7 @@ UNROLL
 UNROLL
         for (int c = 0; c < 4; c++) acc[u][i][c] *= shrink;
     }
-    weigh(acc, sm.weights[0], matrix(v, ldv, row + k0, shared + slab, flags & HALF_V), n, depth - slab, sm);
+    weigh(acc, rows, sm.weights[0], matrix(v, ldv, row + k0, shared + slab, flags & HALF_V), n, depth - slab, sm);
   }
 
   float inverse[4];
@@ -199,7 +200,7 @@ ATTENTION(1)
 ATTENTION(2)
 
 // delta[query] is the sum of grad·o over the columns of a head, a warp for each query and head.
-KERNEL(256, 1) attention_delta__any(float* delta, const void* grad, const void* o, int64 ldgrad, int64 ldo, int batch, int time, int heads,
+KERNEL(256, 4) attention_delta__any(float* delta, const void* grad, const void* o, int64 ldgrad, int64 ldo, int batch, int time, int heads,
                                     int depth, uint32 flags) {
   int64 i = (int64)blockIdx.x * 8 + warp(), row = i / heads;
   int head = i % heads;
@@ -209,6 +210,37 @@ KERNEL(256, 1) attention_delta__any(float* delta, const void* grad, const void* 
   for (int c = lane(); c < depth; c += 32) sum = fma(get(a, 0, c), get(b, 0, c), sum);
   sum = warp_sum(sum);
   if (lane() == 0) delta[(row / time * heads + head) * time + row % time] = sum;
+}
+
+// The same for bf16 in pieces of 16 bytes, depth at most 256 and fewer than 2^31 queries and heads: as many lanes as a head has pieces, next to one another, take
+// a head, and each has several rows under way.
+KERNEL(256, 4) attention_delta__bf16(float* delta, const void* grad, const void* o, int64 ldgrad, int64 ldo, int batch, int time, int heads,
+                                     int depth, uint32 flags) {
+  constexpr int ROWS = 4;
+  int pieces = depth / 8, lanes = 1;
+  while (lanes < pieces) lanes *= 2;
+  uint32 each = THREADS / lanes, piece = threadIdx.x % lanes;
+  uint32 all = batch * time * heads, first = blockIdx.x * ROWS * each + threadIdx.x / lanes;
+  uint32x4 a[ROWS], b[ROWS];
+UNROLL
+  for (int r = 0; r < ROWS; r++) {
+    uint32 i = first + r * each, row = i / heads, column = i % heads * depth + piece * 8;
+    if (i < all && (int)piece < pieces) {
+      a[r] = load16_stream((const bf16*)grad + row * ldgrad + column);
+      b[r] = load16_stream((const bf16*)o + row * ldo + column);
+    } else {
+      a[r] = b[r] = 0;
+    }
+  }
+UNROLL
+  for (int r = 0; r < ROWS; r++) {
+    float sum = 0;
+UNROLL
+    for (int c = 0; c < 4; c++) sum = fma(high_bf16(a[r][c]), high_bf16(b[r][c]), fma(low_bf16(a[r][c]), low_bf16(b[r][c]), sum));
+    for (int n = lanes / 2; n; n /= 2) sum += shuffle_xor(sum, n);
+    uint32 i = first + r * each, row = i / heads;
+    if (i < all && piece == 0) delta[(row / time * heads + i % heads) * time + row % time] = sum;
+  }
 }
 
 // What both gradients know.
@@ -258,8 +290,8 @@ ROLL
     for (int j = begin; j < end; j++) {
       int t0 = j * TILE, rows = min(TILE, time - t0);
       score_grads<true>(p, see, t0, k0, sm);
-      weigh(av, sm.weights[0], matrix(p.grad.at, ldgrad, t0, slab, p.grad.half), rows, p.depth - slab, sm);
-      weigh(ak, sm.weights[1], matrix(p.q.at, ldq, t0, slab, p.q.half), rows, p.depth - slab, sm);
+      weigh(av, n, sm.weights[0], matrix(p.grad.at, ldgrad, t0, slab, p.grad.half), rows, p.depth - slab, sm);
+      weigh(ak, n, sm.weights[1], matrix(p.q.at, ldq, t0, slab, p.q.half), rows, p.depth - slab, sm);
     }
   }
   float factor[4];
@@ -281,7 +313,7 @@ ROLL
   for (int j = begin; j < end; j++) {
     int k0 = j * TILE;
     score_grads<false>(p, see, t0, k0, sm);
-    weigh(acc, sm.weights[1], matrix(p.k.at, p.k.ld, k0, slab, p.k.half), min(TILE, time - k0), p.depth - slab, sm);
+    weigh(acc, rows, sm.weights[1], matrix(p.k.at, p.k.ld, k0, slab, p.k.half), min(TILE, time - k0), p.depth - slab, sm);
   }
 UNROLL
   for (int i = 0; i < 4; i++) factor[i] = p.scale;

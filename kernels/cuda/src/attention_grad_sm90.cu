@@ -10,7 +10,7 @@
 // ---- keys ----
 
 // What queries of a step need, brought by two warps beside TMA.
-struct Stats {
+struct alignas(16) Stats {
   float base[ROWS], delta[ROWS];
   int from[ROWS], to[ROWS];   // the keys that they see
   int least, most;            // together
@@ -38,7 +38,7 @@ DEV int keys_tasks(const Shape& s) { return ceil_div(s.time, 2 * ROWS) * (s.head
 
 template <int D, int STAGES> DEV void bring_queries(const KeysPlan<D, STAGES>& at, const Shape& shape, const Maps& maps) {
   Ring own = {0, 0}, ring = {0, 0};
-  for (int i = blockIdx.x; i < keys_tasks(shape); i += gridDim.x, own.next(2)) {
+  for (int round = 0, i; (i = task_in(round)) < keys_tasks(shape); round++, own.next(2)) {
     KeysWork work(i, shape);
     uint32 buffer = at.own + own.stage * 4 * at.BLOCK, bar = at.own_full + own.stage * 8;
     mbar_wait(at.own_empty + own.stage * 8, own.parity ^ 1);
@@ -60,7 +60,7 @@ template <int D, int STAGES> DEV void bring_queries(const KeysPlan<D, STAGES>& a
 
 template <int D, int STAGES> DEV void bring_stats(const KeysPlan<D, STAGES>& at, const Shape& shape, Stats* stats) {
   Ring ring = {0, 0};
-  for (int i = blockIdx.x; i < keys_tasks(shape); i += gridDim.x) {
+  for (int round = 0, i; (i = task_in(round)) < keys_tasks(shape); round++) {
     KeysWork work(i, shape);
     for (int head = work.w.head * shape.group; head < (work.w.head + 1) * shape.group; head++) {
       int64 row = ((int64)work.w.sequence * shape.heads + head) * shape.time;
@@ -80,14 +80,15 @@ template <int D, int STAGES> DEV void bring_stats(const KeysPlan<D, STAGES>& at,
 
 template <int D, int STAGES>
 DEV void sum_keys(const KeysPlan<D, STAGES>& at, const Shape& shape, const Maps& maps, int group, const Stats* stats) {
-  constexpr bool HELD = D == 64;   // keys and values in registers, so that shared memory gives but one operand
+  constexpr bool HELD = D == 64;   // there are registers for keys and values, and to let two steps overlap
   int thread = threadIdx.x & 127, owed = -1;   // the buffer whose results are on their way out
   Ring own = {0, 0}, ring = {0, 0};
   float scale = shape.scale * LOG2E;
-  for (int i = blockIdx.x; i < keys_tasks(shape); i += gridDim.x, own.next(2)) {
+  for (int round = 0, i; (i = task_in(round)) < keys_tasks(shape); round++, own.next(2)) {
     KeysWork work(i, shape);
     uint32 key = at.own + (own.stage * 4 + group) * at.BLOCK, value = key + 2 * at.BLOCK;
     int first = work.k0 + group * ROWS, mine = first + thread / 32 * 16, steps = max(work.end - work.begin, 0) * shape.group;
+    int before = -1;                                    // the stage that the last products still read
     float dk[D / 2], dv[D / 2], s[ROWS / 2], ds[ROWS / 2];
     uint32 p[4][4], g[4][4], fk[D / 16][4], fv[D / 16][4];
     clear(dk), clear(dv);
@@ -108,34 +109,34 @@ DEV void sum_keys(const KeysPlan<D, STAGES>& at, const Shape& shape, const Maps&
         if (HELD) multiply_left<D>(ds, fv, grad); else multiply_tiles<D, ROWS, ROWS>(ds, value, grad);
         wg_commit();
         wg_wait<1>();
-        wg_hold(s);
+        wg_hold(s), wg_hold(dk), wg_hold(dv), wg_hold(p), wg_hold(g);
+        if (before >= 0) release(at.empty + before * 8);
         bool some = mine < st.from[ROWS - 1] || mine + 16 > st.to[0];
 UNROLL
-        for (int j = 0; j < ROWS / 8; j++)
+        for (int j = 0; j < ROWS / 8; j++) {
+          floatx2 base = *(const floatx2*)&st.base[j * 8 + (lane() & 3) * 2];
 UNROLL
-          for (int c = 0; c < 2; c++) {
-            int t = j * 8 + (lane() & 3) * 2 + c;
-            float base = st.base[t];
+          for (int i = 0; i < 4; i++) s[j * 4 + i] = exp2(fma(s[j * 4 + i], scale, -base[i & 1]));
+        }
+        if (some) {
+          int k = mine + lane() / 4;
 UNROLL
-            for (int h = 0; h < 2; h++) {
-              float prob = exp2(fma(s[j * 4 + h * 2 + c], scale, -base));
-              if (some) {
-                int k = mine + lane() / 4 + h * 8;
-                if (k < st.from[t] || k >= st.to[t]) prob = 0;
-              }
-              s[j * 4 + h * 2 + c] = prob;
+          for (int j = 0; j < ROWS / 8; j++)
+UNROLL
+            for (int c = 0; c < 2; c++) {
+              int t = j * 8 + (lane() & 3) * 2 + c, from = st.from[t], to = st.to[t];
+              s[j * 4 + c] = k >= from && k < to ? s[j * 4 + c] : 0;
+              s[j * 4 + 2 + c] = k + 8 >= from && k + 8 < to ? s[j * 4 + 2 + c] : 0;
             }
-          }
+        }
         wg_wait<0>();
-        wg_hold(ds), wg_hold(dk), wg_hold(dv), wg_hold(p), wg_hold(g);
+        wg_hold(ds);
 UNROLL
-        for (int j = 0; j < ROWS / 8; j++)
+        for (int j = 0; j < ROWS / 8; j++) {
+          floatx2 delta = *(const floatx2*)&st.delta[j * 8 + (lane() & 3) * 2];
 UNROLL
-          for (int c = 0; c < 2; c++) {
-            float delta = st.delta[j * 8 + (lane() & 3) * 2 + c];
-UNROLL
-            for (int h = 0; h < 2; h++) ds[j * 4 + h * 2 + c] = s[j * 4 + h * 2 + c] * (ds[j * 4 + h * 2 + c] - delta);
-          }
+          for (int i = 0; i < 4; i++) ds[j * 4 + i] = s[j * 4 + i] * (ds[j * 4 + i] - delta[i & 1]);
+        }
         round_fragments(p, s);
         round_fragments(g, ds);
         wg_hold(p), wg_hold(g), wg_hold(dk), wg_hold(dv);
@@ -143,16 +144,24 @@ UNROLL
         multiply_fragments<ROWS>(dv, p, grad);
         multiply_fragments<ROWS>(dk, g, q);
         wg_commit();
+        before = ring.stage;
+      }
+      if (!HELD || !seen) {                             // else done when the next scores are
         wg_wait<0>();
         wg_hold(dk), wg_hold(dv), wg_hold(p), wg_hold(g);
+        if (before >= 0) release(at.empty + before * 8);
+        if (!seen) release(at.empty + ring.stage * 8);
+        before = -1;
       }
-      release(at.empty + ring.stage * 8);
       if (owed >= 0) {                                  // the last results have left shared memory by now
         if (thread == 0) bulk_wait_read<0>(), mbar_arrive(at.own_empty + owed * 8);
         owed = -1;
       }
     }
 
+    wg_wait<0>();
+    wg_hold(dk), wg_hold(dv), wg_hold(p), wg_hold(g);
+    if (before >= 0) release(at.empty + before * 8);
     if (owed >= 0 && thread == 0) bulk_wait_read<0>(), mbar_arrive(at.own_empty + owed * 8);
     bar_sync(1 + group, 128);                           // the group's keys and values make room for its results
     const float scales[2] = {shape.scale, shape.scale}, ones[2] = {1, 1};
@@ -218,7 +227,7 @@ DEV int queries_tasks(const Shape& s) { return ceil_div(s.time, 2 * ROWS) * s.he
 template <int D, int STAGES> DEV void bring_keys(const QueriesPlan<D, STAGES>& at, const Shape& shape, const Maps& maps) {
   Ring ring = {0, 0};
   int used = 0;
-  for (int i = blockIdx.x; i < queries_tasks(shape); i += gridDim.x) {
+  for (int round = 0, i; (i = task_in(round)) < queries_tasks(shape); round++) {
     QueriesWork work(i, shape);
     if (work.begin >= work.end) continue;
     mbar_wait(at.own_empty, (used++ & 1) ^ 1);
@@ -239,21 +248,23 @@ template <int D, int STAGES> DEV void bring_keys(const QueriesPlan<D, STAGES>& a
 }
 
 template <int D, int STAGES>
-DEV void sum_queries(const QueriesPlan<D, STAGES>& at, const Shape& shape, const Maps& maps, int group, int* seen) {
+DEV void sum_queries(const QueriesPlan<D, STAGES>& at, const Shape& shape, const Maps& maps, int group, int* bounds) {
+  constexpr bool DEFERRED = D == 64;   // a larger head leaves no registers to let two steps overlap
   int thread = threadIdx.x & 127, used = 0, own = group * ROWS + thread / 32 * 16;   // the warp's first row
   Ring ring = {0, 0};
   float scale = shape.scale * LOG2E;
-  for (int i = blockIdx.x; i < queries_tasks(shape); i += gridDim.x) {
+  for (int round = 0, i; (i = task_in(round)) < queries_tasks(shape); round++) {
     QueriesWork work(i, shape);
     int first = work.t0 + group * ROWS, a = min(first, work.last), b = min(first + ROWS - 1, work.last);
     int begin = min(max(first_key(work.see, a) / ROWS, work.begin), work.end);       // what this group's queries see
     int end = first > work.last ? begin : min(max(ceil_div(end_key(work.see, b), ROWS), begin), work.end);
     sync_warp();
     if (lane() < 16) {
-      seen[(own + lane()) * 2] = first_key(work.see, work.t0 + own + lane());
-      seen[(own + lane()) * 2 + 1] = end_key(work.see, work.t0 + own + lane());
+      bounds[(own + lane()) * 2] = first_key(work.see, work.t0 + own + lane());
+      bounds[(own + lane()) * 2 + 1] = end_key(work.see, work.t0 + own + lane());
     }
     sync_warp();
+    int before = -1;                                    // the stage that the last product still reads
     float dq[D / 2], s[ROWS / 2], ds[ROWS / 2], base[2], delta[2];
     uint32 p[4][4], fq[D / 16][4], fg[D / 16][4];
     int64 row = ((int64)work.w.sequence * shape.heads + work.w.head) * shape.time;
@@ -273,7 +284,8 @@ UNROLL
     for (int j = work.begin; j < work.end; j++, ring.next(STAGES)) {
       uint32 key = at.step + ring.stage * 2 * at.BLOCK, value = key + at.BLOCK;
       mbar_wait(at.full + ring.stage * 8, ring.parity);
-      if (j >= begin && j < end) {
+      bool seen = j >= begin && j < end;
+      if (seen) {
         wg_hold(fq), wg_hold(fg), wg_hold(s), wg_hold(ds);
         wg_fence();
         multiply_left<D>(s, fq, key);
@@ -281,24 +293,22 @@ UNROLL
         multiply_left<D>(ds, fg, value);
         wg_commit();
         wg_wait<1>();
-        wg_hold(s);
+        wg_hold(s), wg_hold(dq), wg_hold(p);
+        if (before >= 0) release(at.empty + before * 8);
         int k0 = j * ROWS;
-        bool some = k0 < seen[(own + 15) * 2] || k0 + ROWS > seen[own * 2 + 1];
+        bool some = k0 < bounds[(own + 15) * 2] || k0 + ROWS > bounds[own * 2 + 1];
 UNROLL
-        for (int h = 0; h < 2; h++) {
-          int low = 0, high = ROWS;
-          if (some) {
-            int left = k0 + (lane() & 3) * 2;
-            low = seen[(own + lane() / 4 + h * 8) * 2] - left, high = seen[(own + lane() / 4 + h * 8) * 2 + 1] - left;
+        for (int n = 0; n < ROWS / 2; n++) s[n] = exp2(fma(s[n], scale, -base[n >> 1 & 1]));
+        if (some) {
+UNROLL
+          for (int h = 0; h < 2; h++) {
+            const int* row = bounds + (own + lane() / 4 + h * 8) * 2;
+            int left = k0 + (lane() & 3) * 2, low = row[0] - left, high = row[1] - left;
+UNROLL
+            for (int n = 0; n < ROWS / 8; n++)
+UNROLL
+              for (int c = 0; c < 2; c++) s[n * 4 + h * 2 + c] = n * 8 + c >= low && n * 8 + c < high ? s[n * 4 + h * 2 + c] : 0;
           }
-UNROLL
-          for (int n = 0; n < ROWS / 8; n++)
-UNROLL
-            for (int c = 0; c < 2; c++) {
-              float prob = exp2(fma(s[n * 4 + h * 2 + c], scale, -base[h]));
-              if (some && (n * 8 + c < low || n * 8 + c >= high)) prob = 0;
-              s[n * 4 + h * 2 + c] = prob;
-            }
         }
         wg_wait<0>();
         wg_hold(ds), wg_hold(fq), wg_hold(fg);
@@ -309,13 +319,21 @@ UNROLL
         wg_fence();
         multiply_fragments<ROWS>(dq, p, key);
         wg_commit();
+        before = ring.stage;
+      }
+      if (!DEFERRED || !seen) {                   // else done when the next scores are
         wg_wait<0>();
         wg_hold(dq), wg_hold(p);
+        if (before >= 0) release(at.empty + before * 8);
+        if (!seen) release(at.empty + ring.stage * 8);
+        before = -1;
       }
-      release(at.empty + ring.stage * 8);
     }
+    wg_wait<0>();
+    wg_hold(dq), wg_hold(p);
+    if (before >= 0) release(at.empty + before * 8);
 
-    QueriesWork again(here(i), shape);                  // not kept in registers
+    QueriesWork again(task_in(here(round)), shape);     // not kept in registers
     first = again.t0 + group * ROWS;
     if (thread == 0) bulk_wait_read<0>();               // what this group stored last has left shared memory
     bar_sync(1 + group, 128);

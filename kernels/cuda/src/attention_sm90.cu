@@ -38,7 +38,7 @@ template <int D, int GROUPS, int KEYS>
 DEV void produce(const Plan<D, GROUPS, KEYS>& at, const Shape& shape, const TensorMap* q, const TensorMap* k, const TensorMap* v) {
   constexpr int QUERIES = GROUPS * 64;
   int n = 0, filled = 0;   // key tiles and query tiles brought so far
-  for (int i = blockIdx.x; i < tasks(shape, QUERIES); i += gridDim.x) {
+  for (int round = 0, i; (i = task_in(round)) < tasks(shape, QUERIES); round++) {
     Work<QUERIES, KEYS> work(i, shape);
     if (work.begin >= work.end) continue;
     mbar_wait(at.q_empty, (filled++ & 1) ^ 1);
@@ -110,7 +110,7 @@ DEV void consume(const Plan<D, GROUPS, KEYS>& at, const Shape& shape, int group,
   Turns<GROUPS> turns = {group};
   int n = 0, used = 0, thread = threadIdx.x & 127;   // key tiles and query tiles done with
   turns.start();
-  for (int i = blockIdx.x; i < tasks(shape, QUERIES); i += gridDim.x) {
+  for (int round = 0, i; (i = task_in(round)) < tasks(shape, QUERIES); round++) {
     Work<QUERIES, KEYS> work(i, shape);
     int first = work.t0 + group * 64, a = min(first, work.last), b = min(first + 63, work.last);
     int begin = min(max(first_key(work.see, a) / KEYS, work.begin), work.end);     // what this group's queries see
@@ -191,7 +191,7 @@ UNROLL
     for (int j = end; j < work.end; j++) pass_by();
     if (work.begin < work.end) release(at.q_empty);
 
-    Work<QUERIES, KEYS> again(here(i), shape);          // not kept in registers
+    Work<QUERIES, KEYS> again(task_in(here(round)), shape);   // not kept in registers
     float inverse[2];
     first = again.t0 + group * 64;
 UNROLL
@@ -253,4 +253,5 @@ KERNEL(GROUPS * 128 + 128, 1) attention_sm90__##NAME( \
   attend<D, GROUPS, KEYS, FEW, MANY>(&o, &q, &k, &v, lse, {batch, time, heads, group, section, flags, lo, hi}, scale); }
 
 ATTENTION(d64, 64, 3, 128, 32, 160)
+ATTENTION(d64_short, 64, 2, 128, 24, 240)
 ATTENTION(d128, 128, 2, 128, 24, 240)

@@ -63,5 +63,10 @@ UNROLL
 
 // One lane of each warp arrives for it: each has finished its own part of a product, whatever the others do.
 DEV void release(uint32 bar) {
+  sync_warp();
   if (lane() == 0) mbar_arrive(bar);
 }
+
+// Blocks that stay on their multiprocessor take tasks in rounds, each second one backwards: tasks are sorted by length within
+// a section, so that a block whose task is longer than others' has a shorter one in the next round.
+DEV int task_in(int round) { return round * gridDim.x + (round & 1 ? gridDim.x - 1 - blockIdx.x : blockIdx.x); }
