@@ -1,7 +1,7 @@
 // dropout.cu: dropout by Philox4x32-10 (Salmon et al. 2011). Moves 2s bytes an element of s bytes. A generator call for each
 // element, of which one word is used, is what the contract asks for, so that no batch or vector width shows in the numbers:
-// some 80 instructions an element make arithmetic, not
-// memory, the bound: an H100 takes about 1.3 times as long as its memory for f32, 2.3 times for bf16.
+// some 80 instructions an element make arithmetic, not memory, the bound: an H100 takes 1.3 times as long as its memory for
+// f32, 2.3 times for bf16.
 #include "forms.h"
 
 constexpr int THREADS = 256;
