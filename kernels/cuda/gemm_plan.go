@@ -155,10 +155,11 @@ func (c *card) seconds(p *product, t *gemmTile, splits, sms int) float64 {
 	if t.single {
 		peak, size = c.single, 4
 	}
-	share := ceilDiv(ceilDiv(p.m, t.m)*ceilDiv(p.n, t.n)*splits, sms)
+	cluster := max(t.cluster, 1)
+	share := ceilDiv(ceilDiv(p.m, t.m*cluster)*cluster*ceilDiv(p.n, t.n)*splits, sms)
 	steps := ceilDiv(ceilDiv(p.k, t.k), splits)
 	flops := 2 * float64(t.m*t.n*t.k)
-	loads := float64((t.m + t.n/max(t.cluster, 1)) * t.k * size)
+	loads := float64((t.m + t.n/cluster) * t.k * size)
 	step := math.Max(flops/(peak*t.rate), loads/c.l2)
 	alone := 1 + 0.5*float64(max(t.blocks-share, 0))/float64(t.blocks) // fewer blocks hide less
 	round, rest := step*float64(steps)*alone, fill+float64(t.m*t.n)/store

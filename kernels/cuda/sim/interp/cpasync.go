@@ -122,7 +122,28 @@ func translateCopyAsync(o *operands) op {
 			w.launchWrite(l, b, at, n)
 		}
 		x.flying = append(x.flying, c)
+		if w.u.stats != nil {
+			c.count(w, m, D, dstOff)
+		}
 	}
+}
+
+// count adds a copy to the statistics: a load from global memory and a store to shared memory.
+func (c *copyAsync) count(w *warp, m uint32, D *lanes, off uint64) {
+	s, read := w.u.stats, uint32(0)
+	each(m, func(l int) {
+		if c.size[l] > 0 {
+			read |= 1 << l
+			s.GlobalBytesRead += int64(c.size[l])
+		}
+	})
+	waves, ideal := wavefronts(m, D, off, c.n)
+	s.SharedRequests++
+	s.SharedWavefronts += int64(waves)
+	s.SharedIdeal += int64(ideal)
+	s.GlobalLoads++
+	src := lanes(c.src)
+	s.GlobalLoadSectors += int64(sectors(read, &src, 0, c.n))
 }
 
 // landCopies carries out all copies of the lanes in m but those of their last n groups.
