@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -114,16 +113,25 @@ func TestFormsAgree(t *testing.T) {
 	}
 }
 
-// normal is a number for each element, the same in every placement.
+// dice are 32 random bits for each element, the same in every placement.
+func dice(seed, i, j int) int {
+	x := uint64(seed)<<48 ^ uint64(i)<<24 ^ uint64(j)
+	for range 2 {
+		x = (x ^ x>>29) * 0xbf58476d1ce4e5b9
+	}
+	return int(x >> 32)
+}
+
+// normal is some number of usual size.
 func normal(seed int) func(i, j int) float64 {
-	return func(i, j int) float64 { return rand.New(rand.NewPCG(uint64(seed), uint64(i<<32|j))).NormFloat64() }
+	return func(i, j int) float64 { return float64(dice(seed, i, j))*0x1p-30 - 2 }
 }
 
 // whole is an integer from -2 to 2, in each row as often as its negative.
 func whole(seed, cols int) func(i, j int) float64 {
 	return func(i, j int) float64 {
 		mirror := cols - 1 - j
-		v := float64(rand.New(rand.NewPCG(uint64(seed), uint64(i<<32|min(j, mirror)))).IntN(5) - 2)
+		v := float64(dice(seed, i, min(j, mirror))%5 - 2)
 		switch {
 		case j == mirror:
 			return 0
@@ -136,7 +144,7 @@ func whole(seed, cols int) func(i, j int) float64 {
 
 // one is one of some numbers.
 func one(seed int, of ...float64) func(i, j int) float64 {
-	return func(i, j int) float64 { return of[rand.New(rand.NewPCG(uint64(seed), uint64(i<<32|j))).IntN(len(of))] }
+	return func(i, j int) float64 { return of[dice(seed, i, j)%len(of)] }
 }
 
 func elementCases(d [2]kernels.DType) (cs []formCase) {
