@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -20,17 +21,31 @@ type hopperGEMM struct {
 }
 
 func newHopperGEMM(t testing.TB, k int) *hopperGEMM {
-	rng := rand.New(rand.NewPCG(15, 16))
 	g := &hopperGEMM{r: newRig(t), m: 256, n: 128, k: k, grid: [3]uint32{2, 2, 1}, threads: [3]uint32{384, 1, 1}, shared: 3*24576 + 2*8192}
-	A, B := smallNumbers(rng, g.m*k), smallNumbers(rng, g.n*k)
-	g.want = productNT(A, B, g.m, g.n, k)
-	for i, v := range g.want { // the kernel stores bf16
-		g.want[i] = math.Float32frombits(uint32(roundBF16(v)) << 16)
-	}
-	g.a, g.b = g.r.halves(A), g.r.halves(B)
+	x := hopperProblem(g.m, g.n, k)
+	g.want, g.a, g.b = x.want, g.r.halves(x.a), g.r.halves(x.b)
 	g.c = g.r.empty(2 * g.m * g.n)
 	g.p = params(matrixTensor(t, g.a, g.m, k, 128, 64, 3), matrixTensor(t, g.b, g.n, k, 32, 64, 3), matrixTensor(t, g.c, g.m, g.n, 64, 64, 3), int32(k))
 	return g
+}
+
+// hopperMatrices are random matrices and their product in bf16.
+type hopperMatrices struct{ a, b, want []float32 }
+
+var hopperProblems = map[int]hopperMatrices{} // by depth: the product takes longer than many a launch
+
+func hopperProblem(m, n, k int) hopperMatrices {
+	if x, ok := hopperProblems[k]; ok {
+		return x
+	}
+	rng := rand.New(rand.NewPCG(15, 16))
+	x := hopperMatrices{a: smallNumbers(rng, m*k), b: smallNumbers(rng, n*k)}
+	x.want = productNT(x.a, x.b, m, n, k)
+	for i, v := range x.want {
+		x.want[i] = math.Float32frombits(uint32(roundBF16(v)) << 16)
+	}
+	hopperProblems[k] = x
+	return x
 }
 
 func (g *hopperGEMM) launch(k *Kernel, o Options) error {
@@ -57,5 +72,20 @@ func TestHopperGEMMWithClustersMulticastAndTMAStore(t *testing.T) {
 			require.Equal(t, g.want, g.result(), "k=%d %+v", depth, o)
 			fillOnes(g.r.read(g.c, 2*g.m*g.n))
 		}
+	}
+}
+
+func BenchmarkHopperGEMM(b *testing.B) {
+	k := parse(b, hopperSource(b, "gemm.ptx"))
+	g := newHopperGEMM(b, 1024)
+	for _, check := range []bool{false, true} {
+		b.Run(fmt.Sprint("checker ", check), func(b *testing.B) {
+			for b.Loop() {
+				if err := g.launch(k, Options{Check: check}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(2*float64(g.m*g.n*g.k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		})
 	}
 }

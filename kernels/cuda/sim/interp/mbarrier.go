@@ -281,15 +281,19 @@ func translateWait(o *operands, win window) op {
 	return func(w *warp, m uint32) {
 		A, S := w.reg(base), w.reg(state)
 		var done uint32
-		var last *mbarrier
+		var bar, passed *mbarrier
+		var at uint64 // of bar
 		w.ext.waiting = waitingFor{}
 		for left := m; left != 0; left &= left - 1 {
 			l := bits.TrailingZeros32(left) & 31
-			b, bar := w.barrierAt(l, A[l]+off, win)
-			if b != w.b {
-				faultf(l, "a thread can only wait at mbarriers of its own block")
+			if bar == nil || A[l] != at {
+				var b *block
+				at = A[l]
+				if b, bar = w.barrierAt(l, at+off, win); b != w.b {
+					faultf(l, "a thread can only wait at mbarriers of its own block")
+				}
 			}
-			w.useBarrier(l, b, bar)
+			w.useBarrier(l, w.b, bar)
 			var ok bool
 			if parity {
 				ok = bar.waitParity(uint32(S[l]))
@@ -304,10 +308,10 @@ func translateWait(o *operands, win window) op {
 				continue
 			}
 			done |= 1 << l
-			if !relaxed && bar != last {
+			if !relaxed && bar != passed {
 				w.passBarrier(bar, cluster)
+				passed = bar
 			}
-			last = bar
 		}
 		w.setPred(d, m, done)
 		if done != 0 {
