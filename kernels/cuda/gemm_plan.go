@@ -79,28 +79,35 @@ func cardOf(name string, hopper bool) *card {
 	return &cards[len(cards)-1]
 }
 
-// plan chooses tile and slices by a model of the time that they take. It depends on the shape, the layout and the card alone:
-// the same product is always made the same way.
+// plan chooses tile and slices by a model of the time that they take. It depends on the product and the card alone: the same
+// product is always made the same way.
 func (b *Backend) plan(p *product) gemmPlan {
-	_, work := b.work()
 	best, least := gemmPlan{}, math.Inf(1)
+	b.plans(p, func(how gemmPlan) {
+		if s := b.figures().seconds(p, how.tile, how.splits, b.sms); s < least {
+			best, least = how, s
+		}
+	})
+	return best
+}
+
+// plans calls f with every way to make a product.
+func (b *Backend) plans(p *product, f func(gemmPlan)) {
+	_, work := b.work()
 	for _, list := range b.tiles() {
 		for i := range list {
 			t := &list[i]
 			if !b.suits(t, p) {
 				continue
 			}
-			for splits := 1; splits == 1 || worthSplitting(p, t, splits, work); splits++ {
-				if sliceOf(p.k, t.k, splits)*(splits-1) >= p.k && splits > 1 {
-					continue // the last slice would be empty
-				}
-				if s := b.figures().seconds(p, t, splits, b.sms); s < least {
-					best, least = gemmPlan{t, splits}, s
+			f(gemmPlan{t, 1})
+			for splits := 2; worthSplitting(p, t, splits, work); splits++ {
+				if sliceOf(p.k, t.k, splits)*(splits-1) < p.k { // else the last slice would be empty
+					f(gemmPlan{t, splits})
 				}
 			}
 		}
 	}
-	return best
 }
 
 // tiles are the lists of kernels that the device may use.
