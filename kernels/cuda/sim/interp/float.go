@@ -143,7 +143,7 @@ func fmaLanes(D, A, B, C *lanes) {
 func fma32(a, b, c float32) float32 {
 	p := float64(a) * float64(b)
 	s := p + float64(c)
-	if math.Float64bits(s)&0x1fffffff == 0x10000000 || math.Abs(s) < 0x1p-126 {
+	if math.Float64bits(s)&0x1fffffff == 0x10000000 || math.Abs(s) < 0x1p-126 && s != 0 {
 		return fmaOdd(p, float64(c), s)
 	}
 	return float32(s)

@@ -122,6 +122,8 @@ func (m *Module) directive(s *scanner) error {
 		}
 		m.Kernels[k.Name] = k
 		return nil
+	case ".func", ".alias":
+		return lineError(line, "%s: functions are not supported, everything must be inlined", word)
 	case ".section": // debug information
 		if _, err := s.until('}'); err != nil {
 			return err
@@ -133,6 +135,9 @@ func (m *Module) directive(s *scanner) error {
 		return err
 	}
 	f := strings.Fields(st.text)
+	if len(f) == 0 { // a lone semicolon
+		return nil
+	}
 	switch f[0] {
 	case ".version", ".file", ".loc", ".pragma":
 		return nil
