@@ -13,6 +13,20 @@ type Backend interface {
 	Decoding
 }
 
+// A Recorder is a Backend that can keep a stretch of operations and repeat it with one call, which costs the host less
+// than the operations one by one.
+type Recorder interface {
+	// BeginCapture makes the operations that follow be kept, not done, until EndCapture. Each must have been done before,
+	// with tensors of the same shapes. Memory, transfers and Sync are errors meanwhile.
+	BeginCapture() error
+	// EndCapture returns the number of what was kept. Its operations use the tensors and scalars that they were given.
+	EndCapture() (int, error)
+	// Replay does again what was kept.
+	Replay(recording int)
+	// Forget frees it.
+	Forget(recording int)
+}
+
 // Info describes a device.
 type Info struct {
 	Kind    string // cpu, cuda, sim

@@ -24,6 +24,12 @@ type Timing struct {
 func (s *Session) Profile(clock func() time.Duration, f func() error) ([]Timing, error) {
 	var timings []*Timing
 	var failed error
+	recorder := s.recorder
+	for _, st := range s.steps {
+		st.forget()
+	}
+	s.recorder = nil // kernels of a recording cannot be timed one by one
+	defer func() { s.recorder = recorder }()
 	for _, st := range s.steps {
 		for i, c := range st.plan.calls {
 			t, launch := &Timing{Op: opName(c.Op), Site: c.Site, In: typesOf(c.In), Out: typesOf(c.Out)}, st.launches[i]

@@ -18,11 +18,16 @@ type Session struct {
 	vars  map[*Var]kernels.Buffer
 	arena kernels.Buffer
 	steps []*Step
+
+	recorder kernels.Recorder // nil where the Backend is none
+	notKept  error            // why a step could not be recorded
 }
 
 // NewSession returns a Session without storage.
 func NewSession(b kernels.Backend) *Session {
-	return &Session{b: b, vars: map[*Var]kernels.Buffer{}}
+	s := &Session{b: b, vars: map[*Var]kernels.Buffer{}}
+	s.recorder, _ = b.(kernels.Recorder)
+	return s
 }
 
 // Backend is the device that the Session lives on.
@@ -53,7 +58,11 @@ func (s *Session) Add(vars ...*Var) error {
 // Remove frees the storage of Vars and forgets the steps that use them, which must not run again.
 func (s *Session) Remove(vars ...*Var) {
 	s.steps = slices.DeleteFunc(s.steps, func(st *Step) bool {
-		return slices.ContainsFunc(vars, func(v *Var) bool { return slices.Contains(st.plan.vars, v) })
+		uses := slices.ContainsFunc(vars, func(v *Var) bool { return slices.Contains(st.plan.vars, v) })
+		if uses {
+			st.forget()
+		}
+		return uses
 	})
 	for _, v := range vars {
 		if buf := s.vars[v]; buf != nil {
@@ -91,6 +100,9 @@ func (s *Session) Bind(p *Plan) (*Step, error) {
 
 // Close frees all storage.
 func (s *Session) Close() {
+	for _, st := range s.steps {
+		st.forget()
+	}
 	for v, buf := range s.vars {
 		s.b.Free(buf)
 		v.bind(nil, 0)
@@ -129,12 +141,14 @@ type Step struct {
 	plan     *Plan
 	launches []Kernel
 	dead     [][]kernels.Tensor // dead[i]: ranges free after launch i; only under Options.Poison
+	parts    map[span]*recording
 }
 
 // Plan is what the step replays.
 func (st *Step) Plan() *Plan { return st.plan }
 
 func (st *Step) bind() {
+	st.forget()
 	st.launches = st.launches[:0]
 	for _, c := range st.plan.calls {
 		b := st.plan.binding(c, st.s.arena, func(v *Var) kernels.Tensor { return v.tensor })
@@ -156,7 +170,8 @@ func (st *Step) bind() {
 	}
 }
 
-// Run replays the whole plan. It allocates nothing. Errors are the stream's: see kernels.Backend.Sync.
+// Run replays the whole plan. It allocates nothing after the second time, when a device that can records it. Errors are
+// the stream's: see kernels.Backend.Sync.
 func (st *Step) Run() { st.replay(0, len(st.launches)) }
 
 // Forward replays the calls recorded before Graph.Backward, and Backward the others: between them the host may read
@@ -166,7 +181,7 @@ func (st *Step) Forward() { st.replay(0, st.plan.forward) }
 // Backward replays the rest: see Forward.
 func (st *Step) Backward() { st.replay(st.plan.forward, len(st.launches)) }
 
-func (st *Step) replay(lo, hi int) {
+func (st *Step) launch(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		st.launches[i](st.s.b)
 		if st.dead != nil {
@@ -202,7 +217,7 @@ func (st *Step) RunContext(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		st.replay(i, i+1)
+		st.launch(i, i+1)
 	}
 	return st.s.b.Sync()
 }

@@ -25,7 +25,7 @@ func (t Traced) String() string {
 // visit returns false. It is for finding where numbers go wrong: slow, and of the same results as Run.
 func (st *Step) Trace(visit func(Traced) bool) error {
 	for i, c := range st.plan.calls {
-		st.replay(i, i+1)
+		st.launch(i, i+1)
 		for k, n := range c.Out {
 			if !n.DType.Float() || n.Shape.Size() == 0 {
 				continue

@@ -44,9 +44,27 @@ func curve(t *testing.T, open func() (kernels.Backend, error), s setting, steps 
 			}
 			losses, norms = append(losses, st.Loss), append(norms, st.GradNorm)
 		}
+		assert.NoError(t, tr.Session().NotRecorded())
 		return nil
 	}))
 	return losses, norms
+}
+
+// A plain Backend hides that its device records.
+type plain struct{ kernels.Backend }
+
+func TestARecordedStepChangesNoBit(t *testing.T) {
+	s := setting{config: tiny["llama"], dtype: kernels.BF16, kind: "muon", shape: train.Shape{Rows: 3, Micro: 1, Length: 16}, rate: 1e-3}
+	run := func(wrap func(kernels.Backend) kernels.Backend) (losses, norms []float64) {
+		return curve(t, func() (kernels.Backend, error) {
+			b, err := cuda.Open(cuda.Options{Simulate: true, Memory: 64 << 20})
+			return wrap(b), err
+		}, s, 3, 0)
+	}
+	losses, norms := run(func(b kernels.Backend) kernels.Backend { return plain{b} })
+	recordedLosses, recordedNorms := run(func(b kernels.Backend) kernels.Backend { return b })
+	assert.Equal(t, losses, recordedLosses)
+	assert.Equal(t, norms, recordedNorms)
 }
 
 // The simulated card trains as the processor does. What rounding may do to a run is measured, not chosen: the processor's
