@@ -165,7 +165,7 @@ DEV void attend(void* o, float* partial, const void* q, const void* keys, const 
     UNROLL for (int g = 0; g < G; g++) {
       float s = lane() < rest ? scores[lane() * G + g] : LOWEST, old = top[g];
       now[g] = max(old, warp_max(s));
-      float p = lane() < rest ? exp(s - now[g]) : 0, back = exp(old - now[g]);
+      float p = exp(s - now[g]), back = exp(old - now[g]);
       sum[g] = fma(sum[g], back, p);
       UNROLL for (int e = 0; e < 8; e++) acc[g][e] *= back;
       scores[lane() * G + g] = p;
