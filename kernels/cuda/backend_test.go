@@ -239,6 +239,8 @@ func TestASimulatedMachineCounts(t *testing.T) {
 	assert.Equal(t, 2, stats[0].Launches)
 	assert.Positive(t, stats[0].Blocks)
 	assert.NotEmpty(t, stats[0].Counters.Instructions)
+	assert.EqualValues(t, 2*1024*4, stats[0].Counters.GlobalBytesWritten)
+	assert.EqualValues(t, 2*1024*4/32, stats[0].Counters.GlobalStoreSectors)
 }
 
 func TestResultsDoNotDependOnTheOrderOfWarps(t *testing.T) {
