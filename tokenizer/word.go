@@ -208,7 +208,7 @@ func (l *longWord) mergeAll(m *mergeTable, rank uint32) {
 		if left.prev >= 0 {
 			l.rank(m, left.prev, at)
 		}
-		if l.queued.min() < rank {
+		if l.queued.min() <= rank { // equal only where tokens have one score
 			for _, waiting := range l.batch[i+1:] {
 				l.push(rank, waiting)
 			}

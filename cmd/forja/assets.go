@@ -35,23 +35,30 @@ type encoder struct {
 	files       map[string][]byte // as they go into checkpoints and models
 }
 
-// openTokenizer reads a tokenizer.json, or a folder with one and perhaps a chat template.
+// openTokenizer reads a tokenizer of any format, or a folder with one and perhaps a chat template. What it is in another
+// format goes into checkpoints as tokenizer.json, so it must have that form.
 func openTokenizer(path string) (*encoder, error) {
 	dir := path
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, tokenizerFile)
-	} else {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
 		dir = filepath.Dir(path)
+	} else if file := filepath.Join(path, tokenizerFile); exists(file) {
+		path = file
 	}
-	b, err := os.ReadFile(path)
+	var b []byte
+	t, err := tokenizer.Open(path, tokenizer.OpenOptions{})
+	if err == nil {
+		if filepath.Base(path) == tokenizerFile {
+			b, err = os.ReadFile(path)
+		} else {
+			var file bytes.Buffer
+			err = tokenizer.WriteJSON(&file, t)
+			b = file.Bytes()
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usagef("there is no tokenizer in %s\n   train one: forja tokenizer train PATH -o DIR", path)
 	} else if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	t, err := tokenizer.ReadJSON(bytes.NewReader(b))
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer %s: %w\n   restore it: every checkpoint and model keeps a copy", path, err)
+		return nil, fmt.Errorf("%w\n   restore it: every checkpoint and model keeps a copy", err)
 	}
 	e := newEncoder(t)
 	e.files[tokenizerFile] = b

@@ -1,21 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-
-	"forja/tokenizer"
 )
 
 func (a *app) tokenizerCmd() *cobra.Command {
 	c := &cobra.Command{Use: "tokenizer", Short: "train, use and inspect tokenizers"}
-	c.AddCommand(a.tokenizerTrainCmd(), a.tokenizerEncodeCmd(), a.tokenizerDecodeCmd(), a.tokenizerCountCmd(), a.tokenizerInspectCmd())
+	c.AddCommand(a.tokenizerTrainCmd(), a.tokenizerEncodeCmd(), a.tokenizerDecodeCmd(), a.tokenizerCountCmd(), a.tokenizerInspectCmd(),
+		a.tokenizerConvertCmd(), a.tokenizerCompareCmd(), a.tokenizerBenchCmd())
 	return c
 }
 
@@ -71,116 +68,6 @@ func (a *app) readText(args []string, at int) (string, error) {
 		err = fmt.Errorf("the input is larger than %s: split it", size(most))
 	}
 	return string(b), err
-}
-
-// tokenizerAndText opens what most of these verbs work on: a tokenizer and the text of a file or of standard input.
-func (a *app) tokenizerAndText(args []string) (*encoder, string, error) {
-	e, err := openTokenizer(args[0])
-	if err != nil {
-		return nil, "", err
-	}
-	text, err := a.readText(args, 1)
-	return e, text, err
-}
-
-func (a *app) tokenizerEncodeCmd() *cobra.Command {
-	var special bool
-	c := &cobra.Command{Use: "encode TOKENIZER [FILE]", Short: "text to ids (standard input without FILE)", Args: cobra.RangeArgs(1, 2)}
-	c.Flags().BoolVar(&special, "specials", false, "recognise special tokens in the text")
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		e, text, err := a.tokenizerAndText(args)
-		if err != nil {
-			return err
-		}
-		t := e.Tokenizer
-		if special {
-			if t, err = tokenizer.WithSpecials(t); err != nil {
-				return err
-			}
-		}
-		ids := t.Encode(text)
-		return a.print(ids, func(w io.Writer) {
-			b := bufio.NewWriter(w)
-			defer b.Flush()
-			for i, id := range ids {
-				if i > 0 {
-					b.WriteByte(' ')
-				}
-				fmt.Fprint(b, id)
-			}
-			b.WriteByte('\n')
-		})
-	}
-	return c
-}
-
-func (a *app) tokenizerDecodeCmd() *cobra.Command {
-	return &cobra.Command{Use: "decode TOKENIZER [FILE]", Short: "ids, separated by white space, to text", Args: cobra.RangeArgs(1, 2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			e, text, err := a.tokenizerAndText(args)
-			if err != nil {
-				return err
-			}
-			var ids []int32
-			for _, f := range strings.Fields(text) {
-				var id int32
-				if _, err := fmt.Sscanf(f, "%d", &id); err != nil {
-					return usagef("%q is not an id", f)
-				}
-				if _, ok := e.Token(id); !ok {
-					return usagef("the tokenizer has no id %d", id)
-				}
-				ids = append(ids, id)
-			}
-			_, err = a.stdout.Write(e.DecodeTo(nil, ids))
-			return err
-		}}
-}
-
-func (a *app) tokenizerCountCmd() *cobra.Command {
-	return &cobra.Command{Use: "count TOKENIZER [FILE]", Short: "count tokens", Args: cobra.RangeArgs(1, 2), RunE: func(_ *cobra.Command, args []string) error {
-		e, text, err := a.tokenizerAndText(args)
-		if err != nil {
-			return err
-		}
-		n := e.Count(text)
-		return a.print(map[string]int{"tokens": n, "bytes": len(text)}, func(w io.Writer) {
-			fmt.Fprintf(w, "%d tokens, %d bytes, %.2f bytes a token\n", n, len(text), float64(len(text))/float64(max(1, n)))
-		})
-	}}
-}
-
-func (a *app) tokenizerInspectCmd() *cobra.Command {
-	return &cobra.Command{Use: "inspect TOKENIZER [FILE]", Short: "show a tokenizer, or how it cuts a text", Args: cobra.RangeArgs(1, 2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			e, err := openTokenizer(args[0])
-			if err != nil {
-				return err
-			}
-			if len(args) == 1 {
-				return a.print(map[string]any{"vocab": e.VocabSize(), "specials": e.specials(), "fingerprint": e.fingerprint}, func(w io.Writer) {
-					fmt.Fprintf(w, "%d ids · fingerprint %.16s…\n", e.VocabSize(), e.fingerprint)
-					for _, s := range e.Specials() {
-						fmt.Fprintf(w, "%8d  %s\n", s.ID, s.Content)
-					}
-				})
-			}
-			text, err := a.readText(args, 1)
-			if err != nil {
-				return err
-			}
-			var pieces []string
-			for _, id := range e.Encode(text) {
-				t, _ := e.Token(id)
-				pieces = append(pieces, t.Bytes)
-			}
-			return a.print(pieces, func(w io.Writer) {
-				for _, p := range pieces {
-					fmt.Fprintf(w, "%q ", p)
-				}
-				fmt.Fprintf(w, "\n%d tokens, %.2f bytes a token\n", len(pieces), float64(len(text))/float64(max(1, len(pieces))))
-			})
-		}}
 }
 
 func (a *app) corpusCmd() *cobra.Command {
