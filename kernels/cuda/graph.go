@@ -10,7 +10,6 @@ import (
 // graphs are recorded stretches of the stream.
 type graphs struct {
 	recording bool
-	timing    *timing         // while recording: its events would be recorded too
 	list      []*driver.Graph // nil where forgotten
 }
 
@@ -20,6 +19,9 @@ func (b *Backend) BeginCapture() error {
 	if b.graphs.recording {
 		return errors.New("record a graph: one is being recorded")
 	}
+	if b.timing != nil {
+		return errors.New("record a graph: kernels are timed, one by one")
+	}
 	if b.err != nil {
 		return fmt.Errorf("record a graph: the stream has failed: %w", b.err)
 	}
@@ -27,7 +29,6 @@ func (b *Backend) BeginCapture() error {
 		return fmt.Errorf("record a graph: %w", err)
 	}
 	b.graphs.recording = true
-	b.graphs.timing, b.timing = b.timing, nil
 	return nil
 }
 
@@ -38,7 +39,6 @@ func (b *Backend) EndCapture() (int, error) {
 		return 0, errors.New("record a graph: none is being recorded")
 	}
 	b.graphs.recording = false
-	b.timing = b.graphs.timing
 	g, err := b.stream.EndCapture()
 	if b.err != nil {
 		err, b.err = errors.Join(b.err, err), nil

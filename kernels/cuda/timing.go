@@ -24,7 +24,7 @@ type timing struct {
 }
 
 // Time turns the measurement of kernels on, with nothing measured yet, or off. It costs the device some microseconds
-// for each launch. What is recorded or replayed is not measured.
+// for each launch. No graph is recorded while kernels are timed; one that was recorded before is replayed unmeasured.
 func (b *Backend) Time(on bool) error {
 	if b.graphs.recording {
 		return errRecording
