@@ -79,9 +79,8 @@ UNROLL
       for (int n = 0; n < D / 8; n++) run.o[m][n][2 * h] = run.o[m][n][2 * h + 1] = 0;
     }
   scale *= LOG2E;
-  // What the warp's queries see together, and what each of them sees.
-  int a = min(t0 + mine, last), b = min(t0 + mine + M * 16 - 1, last);
-  int any_from = first_key(see, a), any_to = end_key(see, b), all_from = first_key(see, b), all_to = end_key(see, a);
+  // What the warp's queries see together.
+  int any_from = first_key(see, min(t0 + mine, last)), any_to = end_key(see, min(t0 + mine + M * 16 - 1, last));
 
   for (int j = begin; j < end; j++) {
     cp_wait<0>();
@@ -92,7 +91,7 @@ UNROLL
     if (k0 >= any_to || k0 + KEYS <= any_from) continue;
     float s[M][N][4];
     multiply_rows<D>(s, lane_a<D>(tq) + mine * D * 2, lane_b_rows<D>(tk) + (j & 1) * TILE);
-    if (k0 < all_from || k0 + KEYS > all_to) {
+    if (k0 < from[mine + M * 16 - 1] || k0 + KEYS > to[mine]) {   // not all of them see all of it
 UNROLL
       for (int m = 0; m < M; m++)
 UNROLL

@@ -37,16 +37,16 @@ template <int D, int SLAB, int M, int WARPS, int QUERIES, int STAGES> DEV void k
   uint32 tk = smem(shared), tv = tk + KEYS * D * 2, tq = tv + KEYS * D * 2, tg = tq + STAGES * TILE;
   float *lse = (float*)(shared + 2 * KEYS * D * 2 + 2 * STAGES * TILE), *delta = lse + STAGES * QUERIES;
 
-  int time = see.time, k0 = w.tile * KEYS, mine = warp() * M * 16, slab = blockIdx.y * SLAB;
+  int time = see.time, k0 = w.tile * KEYS, mine = warp() * M * 16, slab = SLAB == D ? 0 : blockIdx.y * SLAB;
   int begin = first_query(see, k0) / QUERIES, end = ceil_div(end_query(see, min(k0 + KEYS, time)), QUERIES);
   int steps = max(end - begin, 0) * p.group;
   int64 row = (int64)w.sequence * time;
   copy_tile<KEYS, D, THREADS>(tk, p.k + (row + k0) * p.ldk + w.head * p.depth, p.ldk, time - k0, p.depth);
   copy_tile<KEYS, D, THREADS>(tv, p.v + (row + k0) * p.ldv + w.head * p.depth, p.ldv, time - k0, p.depth);
 
-  int coming = begin, head = w.head * p.group;        // of the next copy
-  auto copy = [&](int step) DEVICE {
-    int stage = step % STAGES, t0 = coming * QUERIES;
+  int head = w.head * p.group, tile = begin, left = steps;   // where the walk is, and how much of it is left
+  auto copy = [&]() DEVICE {
+    int stage = left % STAGES, t0 = tile * QUERIES;
     copy_tile<QUERIES, D, THREADS>(tq + stage * TILE, p.q + (row + t0) * p.ldq + head * p.depth, p.ldq, time - t0, p.depth);
     copy_tile<QUERIES, D, THREADS>(tg + stage * TILE, p.grad + (row + t0) * p.ldgrad + head * p.depth, p.ldgrad, time - t0, p.depth);
     int i = threadIdx.x, t = t0 + i;
@@ -55,48 +55,58 @@ template <int D, int SLAB, int M, int WARPS, int QUERIES, int STAGES> DEV void k
       cp_async4(smem(lse + stage * QUERIES + i), p.lse + at, t < time ? 4 : 0);
       cp_async4(smem(delta + stage * QUERIES + i), p.delta + at, t < time ? 4 : 0);
     }
-    if (++coming == end) coming = begin, head++;
   };
-  if (STAGES > 1 && steps > 0) copy(0);
+  if (STAGES > 1 && steps > 0) copy();
   cp_commit();
 
   float dk[M][SLAB / 8][4], dv[M][SLAB / 8][4], scale = p.scale * LOG2E;
   clear(dk), clear(dv);
-  for (int step = 0, tile = begin; step < steps; step++, tile = tile + 1 < end ? tile + 1 : begin) {
-    int stage = step % STAGES, t0 = tile * QUERIES, last = min(t0 + QUERIES, time) - 1, left = here(k0 + mine);
+  while (left > 0) {
+    int stage = left % STAGES, t0 = tile * QUERIES, last = min(t0 + QUERIES, time) - 1, first = here(k0 + mine);
     if (STAGES == 1) {
       sync_block();                                   // nobody needs the step before any more
-      copy(step);
+      copy();
       cp_commit();
     }
     cp_wait<0>();
     sync_block();                                     // the step is here, and the one before done with
-    if (STAGES > 1 && step + 1 < steps) copy(step + 1);
+    left--;
+    if (++tile == end) tile = begin, head++;
+    if (STAGES > 1 && left > 0) copy();
     cp_commit();
-    if (left >= end_key(see, last) || left + M * 16 <= first_key(see, t0)) continue;
+    if (first >= end_key(see, last) || first + M * 16 <= first_key(see, t0)) continue;
     float s[M][N][4], ds[M][N][4];
     multiply_rows<D>(s, lane_a<D>(tk) + mine * D * 2, lane_b_rows<D>(tq) + stage * TILE);
     multiply_rows<D>(ds, lane_a<D>(tv) + mine * D * 2, lane_b_rows<D>(tg) + stage * TILE);
-    bool some = left < first_key(see, last) || left + M * 16 > end_key(see, t0);
 UNROLL
-    for (int n = 0; n < N; n++)
+    for (int n = 0; n < N; n++) {
+      floatx2 base = *(const floatx2*)&lse[stage * QUERIES + n * 8 + (lane() & 3) * 2];
 UNROLL
-      for (int i = 0; i < 2; i++) {
-        int column = n * 8 + (lane() & 3) * 2 + i;
-        float base = lse[stage * QUERIES + column] * LOG2E, d = delta[stage * QUERIES + column];
-        int low = 0, high = 0;
-        if (some) low = first_key(see, t0 + column) - left - lane() / 4, high = end_key(see, t0 + column) - left - lane() / 4;
+      for (int m = 0; m < M; m++)
 UNROLL
-        for (int m = 0; m < M; m++)
+        for (int i = 0; i < 4; i++) s[m][n][i] = exp2(fma(s[m][n][i], scale, base[i & 1] * -LOG2E));
+    }
+    if (first < first_key(see, last) || first + M * 16 > end_key(see, t0)) {   // not all of them see all of it
 UNROLL
-          for (int h = 0; h < 2; h++) {
-            int r = m * 16 + h * 8;
-            float prob = exp2(fma(s[m][n][2 * h + i], scale, -base));
-            if (some && (r < low || r >= high)) prob = 0;
-            s[m][n][2 * h + i] = prob;
-            ds[m][n][2 * h + i] = prob * (ds[m][n][2 * h + i] - d);
-          }
-      }
+      for (int n = 0; n < N; n++)
+UNROLL
+        for (int i = 0; i < 2; i++) {
+          int t = t0 + n * 8 + (lane() & 3) * 2 + i, key = first + lane() / 4;
+          int low = first_key(see, t) - key, high = end_key(see, t) - key;
+UNROLL
+          for (int m = 0; m < M; m++)
+UNROLL
+            for (int h = 0; h < 2; h++) s[m][n][2 * h + i] = m * 16 + h * 8 >= low && m * 16 + h * 8 < high ? s[m][n][2 * h + i] : 0;
+        }
+    }
+UNROLL
+    for (int n = 0; n < N; n++) {
+      floatx2 d = *(const floatx2*)&delta[stage * QUERIES + n * 8 + (lane() & 3) * 2];
+UNROLL
+      for (int m = 0; m < M; m++)
+UNROLL
+        for (int i = 0; i < 4; i++) ds[m][n][i] = s[m][n][i] * (ds[m][n][i] - d[i & 1]);
+    }
     multiply_columns<D>(dv, s, (lane_b_columns<D>(tg) ^ slab * 2) + stage * TILE);
     multiply_columns<D>(dk, ds, (lane_b_columns<D>(tq) ^ slab * 2) + stage * TILE);
   }
@@ -158,22 +168,31 @@ UNROLL
     float s[M][N][4], ds[M][N][4];
     multiply_rows<D>(s, lane_a<D>(tq) + mine * D * 2, lane_b_rows<D>(tk) + stage * TILE);
     multiply_rows<D>(ds, lane_a<D>(tg) + mine * D * 2, lane_b_rows<D>(tv) + stage * TILE);
-    bool some = k0 < all_from || k0 + KEYS > all_to;
 UNROLL
     for (int m = 0; m < M; m++)
 UNROLL
-      for (int h = 0; h < 2; h++) {
-        int t = here(t0 + mine) + m * 16 + lane() / 4 + h * 8, left = k0 + (lane() & 3) * 2, low = 0, high = 0;
-        if (some) low = first_key(see, t) - left, high = end_key(see, t) - left;
+      for (int n = 0; n < N; n++)
 UNROLL
-        for (int n = 0; n < N; n++)
+        for (int i = 0; i < 4; i++) s[m][n][i] = exp2(fma(s[m][n][i], scale, -lse[m][i / 2]));
+    if (k0 < all_from || k0 + KEYS > all_to) {
 UNROLL
-          for (int i = 2 * h; i < 2 * h + 2; i++) {
-            float prob = exp2(fma(s[m][n][i], scale, -lse[m][h]));
-            if (some && (n * 8 + i % 2 < low || n * 8 + i % 2 >= high)) prob = 0;
-            ds[m][n][i] = prob * (ds[m][n][i] - delta[m][h]);
-          }
-      }
+      for (int m = 0; m < M; m++)
+UNROLL
+        for (int h = 0; h < 2; h++) {
+          int t = here(t0 + mine) + m * 16 + lane() / 4 + h * 8, left = k0 + (lane() & 3) * 2;
+          int low = first_key(see, t) - left, high = end_key(see, t) - left;
+UNROLL
+          for (int n = 0; n < N; n++)
+UNROLL
+            for (int i = 0; i < 2; i++) s[m][n][2 * h + i] = n * 8 + i >= low && n * 8 + i < high ? s[m][n][2 * h + i] : 0;
+        }
+    }
+UNROLL
+    for (int m = 0; m < M; m++)
+UNROLL
+      for (int n = 0; n < N; n++)
+UNROLL
+        for (int i = 0; i < 4; i++) ds[m][n][i] = s[m][n][i] * (ds[m][n][i] - delta[m][i / 2]);
     multiply_columns<D>(dq, ds, lane_b_columns<D>(tk) + stage * TILE);
   }
   cp_wait<0>();
