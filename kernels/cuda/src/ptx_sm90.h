@@ -129,7 +129,7 @@ UNROLL
 // a step of 16 along k adds 2048 bytes: see wg_step.
 DEV uint64 wg_desc(uint32 p, uint32 leading = 16, uint32 stride = 1024) {
   return (uint64)((p & 0x3ffff) >> 4) | (uint64)(leading >> 4) << 16 | (uint64)(stride >> 4) << 32 | 1ull << 62; }
-DEV uint64 wg_step(uint64 desc, uint32 bytes) { return desc + (bytes >> 4); }
+DEV uint64 wg_step(uint64 desc, uint32 bytes) { return (desc & ~0xffffffffull) | ((uint32)desc + (bytes >> 4)); }   // no carry: a 32-bit sum
 
 // wgmma(d, a, b, accumulate): d(64,N) = a(64,16) b(16,N) + (accumulate ? d : 0), N = twice the length of d: a multiple of 16
 // up to 256. a is a descriptor, or registers as in mma_bf16 with row 16 (warp % 4) + g. TRANS_A and TRANS_B are 1 for MN-major.
