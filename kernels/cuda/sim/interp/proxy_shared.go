@@ -26,18 +26,18 @@ type mark struct {
 
 // sharedGranule is the history of 16 bytes.
 type sharedGranule struct {
-	w       access // the last asynchronous write; may still be under way
-	generic bool   // the cells tell more than w: there were ordinary accesses since
-	more    bool   // there are more reads in checker.reads
-	layout  layout // in which w wrote
-	pending uint16 // asynchronous reads under way
-	r       [2]mark
+	w       access    // the last asynchronous write; may still be under way
+	generic bool      // the cells tell more than w: there were ordinary accesses since
+	more    bool      // there are more reads in checker.reads
+	layout  layout    // in which w wrote
+	pending uint16    // asynchronous reads under way
+	r       [2]access // completed asynchronous reads since
 }
 
 // granules of a checker and what does not fit into them.
 type granules struct {
 	of   []sharedGranule
-	more map[int][]mark // completed asynchronous reads since the last write
+	more map[int][]access // completed asynchronous reads since the last write
 }
 
 func (g *granules) reset(bytes int) {
@@ -72,14 +72,11 @@ func (c *checker) overwrite(w *warp, l int, at uint32, n int) {
 	for i := int(at) / granuleBytes; i <= (int(at)+n-1)/granuleBytes; i++ {
 		if g := &c.async.of[i]; g.pending != 0 || g.r[0].clock != 0 {
 			c.noReads(w, l, i, "writes")
-			g.r, g.more = [2]mark{}, false
+			g.r, g.more = [2]access{}, false
 			delete(c.async.more, i)
 		}
 	}
 }
-
-// knows tells whether a moment happened before what the warp does next.
-func (w *warp) knows(m *mark) bool { return int(m.who) < len(w.clocks) && m.clock <= w.clocks[m.who] }
 
 // noReads faults if asynchronous reads of a granule are under way, or have ended but the warp cannot know it.
 func (c *checker) noReads(w *warp, l, i int, verb string) {
@@ -89,10 +86,10 @@ func (c *checker) noReads(w *warp, l, i int, verb string) {
 		faultf(l, "race: %s shared memory at offset %d%s, which %s still reads: the wait for it is missing",
 			verb, at, w.whose(c.b), c.b.reader(uint32(i*granuleBytes)))
 	}
-	check := func(m *mark) {
-		if m.clock != 0 && !w.knows(m) {
+	check := func(a *access) {
+		if a.clock != 0 && !w.ordered(a, l) {
 			faultf(l, "race: %s shared memory at offset %d%s, which an asynchronous read%s has read, with no synchronisation between",
-				verb, at, w.whose(c.b), w.run.lineOf(m.pc))
+				verb, at, w.whose(c.b), w.run.line(a))
 		}
 	}
 	check(&g.r[0])
@@ -108,7 +105,7 @@ func (c *checker) noReads(w *warp, l, i int, verb string) {
 func (l *launch) lineOf(pc uint32) string { return l.line(&access{pc: pc}) }
 
 // noteRead adds a completed asynchronous read.
-func (c *checker) noteRead(i int, m mark) {
+func (c *checker) noteRead(i int, m access) {
 	g := &c.async.of[i]
 	for k := range g.r {
 		if g.r[k].clock == 0 || g.r[k].who == m.who {
@@ -118,7 +115,7 @@ func (c *checker) noteRead(i int, m mark) {
 	}
 	g.more = true
 	if c.async.more == nil {
-		c.async.more = map[int][]mark{}
+		c.async.more = map[int][]access{}
 	}
 	for k := range c.async.more[i] {
 		if c.async.more[i][k].who == m.who {
@@ -381,7 +378,7 @@ func (w *warp) landStore(c *bulkStore) {
 	if w.b.check == nil {
 		return
 	}
-	m := mark{uint32(w.self), w.clocks[w.self], c.pc}
+	m := access{uint32(w.self<<6 | c.lane), w.clocks[w.self], c.pc}
 	for i := int(c.from) / granuleBytes; i < (int(c.from)+c.bytes)/granuleBytes; i++ {
 		w.b.check.async.of[i].pending--
 		w.b.check.noteRead(i, m)
@@ -488,7 +485,7 @@ func (w *warp) finishReads(p *product) {
 	if g.actor == 0 {
 		g.actor = w.u.newActor()
 	}
-	m := mark{uint32(g.actor), uint32(p.serial + 1), uint32(p.pc)}
+	m := access{uint32(g.actor << 6), uint32(p.serial + 1), uint32(p.pc)}
 	p.granules(func(i int) {
 		c.async.of[i].pending--
 		c.noteRead(i, m)
