@@ -1,11 +1,11 @@
 package cuda
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,15 +13,10 @@ import (
 	"forja/kernels"
 )
 
-// simulatedCard opens a simulated card that checks every access, for the goroutine of the test.
+// simulatedCard opens a simulated card of a compute capability.
 func simulatedCard(t *testing.T, capability int) *Backend {
 	t.Helper()
-	runtime.LockOSThread()
-	t.Cleanup(runtime.UnlockOSThread)
-	b, err := Open(Options{Simulate: true, Capability: capability, Check: true, Memory: 256 << 20})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	return b
+	return simulate(t, Options{Capability: capability, Memory: 256 << 20})
 }
 
 // A sheet is a tensor with its content on the host, in rows that are further apart than they are long.
@@ -274,6 +269,29 @@ func TestEpilogues(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// A product has the same bits in whatever order warps run and copies arrive.
+func TestOrderOfWarpsChangesNoBit(t *testing.T) {
+	for _, tiles := range [][]gemmTile{tiles80[:3], tiles90} {
+		for i := range tiles {
+			tile := &tiles[i]
+			t.Run(tile.name, func(t *testing.T) {
+				var first []byte
+				for seed := range uint64(3) {
+					b := simulate(t, Options{Capability: 90, Seed: seed, Memory: 64 << 20})
+					b.sms = 1
+					f := finishing{out: kernels.BF16, bias: true, pre: true, act: kernels.GELU}
+					tr := newTrial(t, b, layout(i%3), tile.m+9, 40, 7*tile.k, 16, kindsOf(tile)[0], f)
+					tr.run(t, b, gemmPlan{tile, 1})
+					if seed == 0 {
+						first = bytes.Clone(tr.out.host)
+					}
+					require.Equal(t, first, tr.out.host, "seed %d", seed)
+				}
+			})
 		}
 	}
 }
