@@ -33,13 +33,21 @@ func (b *Backend) Copy(dst, src kernels.Tensor) {
 
 // copyBits copies rows as they are, in the largest units that fit.
 func (b *Backend) copyBits(dst, src kernels.Tensor) {
-	dst, src = bytesOf(dst), bytesOf(src)
 	o := b.operands(dst, src)
-	for _, c := range []struct {
+	o.cols *= o.size[0]
+	for i := range 2 {
+		o.ld[i] *= int64(o.size[i])
+		o.size[i] = 1
+	}
+	for _, c := range [...]struct {
 		id    kernelID
 		width int
 	}{{copyX128, 16}, {copyX32, 4}, {copyX16, 2}, {copyX8, 1}} {
-		if !b.fits(c.width, []kernels.Tensor{dst, src}, []int{o.cols}) {
+		all := int(o.at[0]) | int(o.at[1]) | o.cols
+		if o.rows > 1 {
+			all |= int(o.ld[0]) | int(o.ld[1])
+		}
+		if all%c.width != 0 {
 			continue
 		}
 		o.width = c.width
@@ -48,13 +56,6 @@ func (b *Backend) copyBits(dst, src kernels.Tensor) {
 		}
 		return
 	}
-}
-
-// bytesOf is a tensor's memory as bytes.
-func bytesOf(t kernels.Tensor) kernels.Tensor {
-	size := t.DType.Size()
-	t.Off, t.Stride, t.Shape, t.DType = t.Off*size, t.Stride*size, kernels.Shape{t.Rows(), t.Cols() * size}, kernels.U8
-	return t
 }
 
 // Fill sets every element of a float dst to v, or of an I32 dst to int32(v).

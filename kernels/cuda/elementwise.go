@@ -56,17 +56,14 @@ func (b *Backend) SwiGLUGrad(dgate, dup, dy, gate, up kernels.Tensor) {
 
 // Dropout is y = keep·x/(1-p), with keep from Philox4x32-10.
 func (b *Backend) Dropout(y, x, rng kernels.Tensor, p float32, site uint32, rows int) {
-	if y.Dense() && x.Dense() && rows*y.Cols() <= 1<<30 { // a sample is a row
-		shape := kernels.Shape{y.Rows() / rows, rows * y.Cols()}
-		y.Shape, x.Shape = shape, shape
-		y.Stride, x.Stride = shape[1], shape[1]
-		rows = 1
-	}
 	var o operands
 	o.rows, o.cols = y.Rows(), y.Cols()
-	ts := []kernels.Tensor{y, x}
-	b.locate(&o, ts...)
-	o.form = b.form(ts, o.cols)
+	b.locate(&o, y, x)
+	if y.Dense() && x.Dense() && rows*o.cols <= 1<<30 { // a sample is a row
+		o.rows, o.cols, rows = o.rows/rows, rows*o.cols, 1
+		o.ld = [6]int64{int64(o.cols), int64(o.cols)}
+	}
+	o.form = b.form([]kernels.Tensor{y, x}, o.cols)
 	o.width = o.form.width()
 	threshold := uint32(math.Ceil(float64(p) * (1 << 32)))
 	for first := 0; o.next(); first = o.row {

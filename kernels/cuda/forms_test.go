@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -241,4 +242,36 @@ func tableCases(d [2]kernels.DType) []formCase {
 			b.EmbedGrad(t[0], t[1], t[2], false)
 		}},
 	}
+}
+
+// Operations allocate nothing on the host.
+func TestElementwiseOperationsDoNotAllocate(t *testing.T) {
+	b := simulate(t, Options{Capability: 80})
+	x := operandSpec{kernels.F32, 4, 8, normal(1)}.make(t, b, placements[1])
+	h := operandSpec{kernels.BF16, 4, 8, normal(1)}.make(t, b, placements[1])
+	v := operandSpec{kernels.F32, 1, 8, normal(1)}.make(t, b, placements[0])
+	ints := operandSpec{kernels.I32, 1, 4, one(1, 0, 1)}.make(t, b, placements[0])
+	none := kernels.Tensor{}
+	require.NoError(t, b.Sync())
+	b.err = errors.New("launch nothing")
+	assert.Zero(t, testing.AllocsPerRun(10, func() {
+		b.Copy(x, x)
+		b.Copy(h, x)
+		b.Fill(x, 1)
+		b.Add(x, x, h)
+		b.Activate(x, x, kernels.GELU)
+		b.ActivateGrad(x, x, h, kernels.GELU)
+		b.SwiGLU(x, h, x)
+		b.SwiGLUGrad(x, h, x, h, x)
+		b.Dropout(x, x, ints, 0.5, 1, 2)
+		b.RoPE(x, x, x, ints, 1, false)
+		b.Softmax(x, x)
+		b.SoftmaxGrad(x, x, h)
+		b.LayerNorm(x, x, v, x, x, v, v, 1)
+		b.LayerNormGrad(x, v, v, x, x, v, v, x, false)
+		b.Embed(x, h, ints, true)
+		b.EmbedGrad(x, h, ints, false)
+		b.RMSNorm(x, none, v, x, none, v, 1)
+	}))
+	b.err = nil
 }
