@@ -43,7 +43,8 @@ type pagedKernel struct {
 
 // shared is the dynamic shared memory of a block.
 func (k pagedKernel) shared(depth int) int {
-	return 4 * k.heads * (aligned(depth, k.piece) + pagedWarps*(pagedTile+2+aligned(min(depth, pagedChunk), 8)))
+	queries := aligned(depth, k.piece) / 8 * (8*k.heads + 4)
+	return 4 * (queries + pagedWarps*k.heads*(pagedTile+2+aligned(min(depth, pagedChunk), 8)))
 }
 
 // pagedKernel picks the variant that reads the cache least often.

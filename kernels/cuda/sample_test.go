@@ -65,3 +65,21 @@ func TestSampleWithoutADistribution(t *testing.T) {
 	}
 	require.Equal(t, []byte{7, 0, 0, 0, 4, 0, 0, 0}, got)
 }
+
+// Zeros of either sign are equal: the smaller token is first.
+func TestZerosOfEitherSignAreEqual(t *testing.T) {
+	b, r := simulatedCard(t, 80), rand.New(rand.NewPCG(1, 2))
+	logits, params := newSheet(t, b, r, kernels.F32, 16, 2, 4), newSheet(t, b, r, kernels.F32, 16, 2, kernels.SampleParams)
+	params.integers(b, r, 0, 0)
+	zero := math.Copysign(0, -1)
+	for i, v := range []float64{-1, zero, 0, -2, -1, 0, zero, -2} {
+		put(logits.host[4*i:], kernels.F32, v)
+	}
+	b.Upload(logits.t, logits.host)
+	logp, next := newSheet(t, b, r, kernels.F32, 16, 1, 2), newIndices(t, b, -1, -1)
+	b.Sample(next, logp.t, logits.t, params.t, kernels.Tensor{}, 4)
+	got := make([]byte, 8)
+	b.Download(got, next)
+	require.Equal(t, []float64{0, 0}, logp.fetch(t, b))
+	require.Equal(t, []byte{1, 0, 0, 0, 1, 0, 0, 0}, got)
+}

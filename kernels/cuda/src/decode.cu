@@ -1,10 +1,11 @@
 // decode.cu: the paged cache of keys and values, and attention of single queries against it.
 //
 // Attention reads every visible key and value once for a whole group of query heads: 4·D bytes a position and group in BF16, for
-// 4·D·heads floating-point operations, so that memory is the bound for groups up to 8 and a little more. Nothing is staged in
-// shared memory but the queries and 32 scores a head: keys and values go from memory to registers, 16 bytes a lane, four
-// accesses of each lane under way, 32 KiB in a multiprocessor. Where there are few queries a sequence is split among blocks
-// (Dao et al. 2023, flash decoding), which leave partial sums; a second kernel adds them up in their order.
+// 4·D·heads floating-point operations. For groups of up to four memory is the bound; a group of eight keeps an H100 as busy with
+// instructions as with memory, one with 64 columns by a fifth more. Nothing is staged in shared memory but the queries and 32
+// scores a head: keys and values go from memory to registers, 16 bytes a lane, four accesses of each lane under way, 24 KiB in a
+// multiprocessor. Where there are few queries a sequence is split among blocks (Dao et al. 2023, flash decoding), which leave
+// partial sums; a second kernel adds them up in their order.
 //
 // Warps are independent: each takes 32 positions at a time, with maxima and sums of its own. Four lanes share a key, and
 // a row of values is shared by as many lanes as hold 8 of its columns each. At the end of a sequence, and of a row, the
@@ -93,12 +94,13 @@ template <class Rows, int G, int C>
 DEV void attend(void* o, float* partial, const void* q, const void* keys, const void* values, const int* table, const int* seq,
                 const int* pos, const Paged& a) {
   SHARED(float, shared);
-  constexpr int K = 4 / C;   // rows of 8 keys under way, with C pieces of 32 columns each
+  constexpr int K = 4 / C;              // rows of 8 keys under way, with C pieces of 32 columns each
+  constexpr int QUERIES = 8 * G + 4;   // eight columns of the queries, [G][8], in other banks than their neighbours
   int padded = ceil_div(a.depth, 32 * C) * 32 * C, stretch = blockIdx.y, stretches = gridDim.y;
   int first_column = blockIdx.z * CHUNK, columns = min(a.depth - first_column, CHUNK), pitch = (columns + 7) & ~7;
-  float* qs = shared;                                        // [padded / 8][G][8], scaled
-  float* scores = qs + G * padded + warp() * (TILE * G);     // [TILE][G]
-  float* tops = qs + G * padded + WARPS * TILE * G;          // [WARPS][G]
+  float* qs = shared;                                        // [padded / 8][QUERIES], scaled
+  float* scores = qs + padded / 8 * QUERIES + warp() * (G * TILE);   // [G][TILE]
+  float* tops = qs + padded / 8 * QUERIES + WARPS * G * TILE;        // [WARPS][G]
   float* top = tops + warp() * G;                            // the largest score of each head so far
   float* sums = tops + WARPS * G;                            // [WARPS][G]
   float* outs = sums + WARPS * G;                            // [WARPS][G][pitch]
@@ -115,7 +117,7 @@ DEV void attend(void* o, float* partial, const void* q, const void* keys, const 
 
   for (int i = threadIdx.x; i < G * padded; i += WARPS * 32) {
     int g = i / 8 % G, d = i / (8 * G) * 8 + i % 8;
-    qs[i] = g < count && d < a.depth ? load_one(q, q_at + g * a.depth + d, a.flags & Q_BF16) * a.scale : 0;
+    qs[i / (8 * G) * QUERIES + i % (8 * G)] = g < count && d < a.depth ? load_one(q, q_at + g * a.depth + d, a.flags & Q_BF16) * a.scale : 0;
   }
   if (lane() < G) top[lane()] = LOWEST;
   sync_block();
@@ -145,7 +147,7 @@ DEV void attend(void* o, float* partial, const void* q, const void* keys, const 
           float x[K][8];
           UNROLL for (int k = 0; k < K; k++) Rows::widen(x[k], raw[k][u]);
           UNROLL for (int g = 0; g < G; g++) {
-            const floatx4* y = (const floatx4*)(qs + from * G + (u * 4 * G + g) * 8);
+            const floatx4* y = (const floatx4*)(qs + (from / 8 + u * 4) * QUERIES + g * 8);
             floatx4 l = y[0], h = y[1];
             UNROLL for (int k = 0; k < K; k++)
               UNROLL for (int e = 0; e < 4; e++) s[k][g] = fma(x[k][e], l[e], fma(x[k][e + 4], h[e], s[k][g]));
@@ -156,19 +158,19 @@ DEV void attend(void* o, float* partial, const void* q, const void* keys, const 
         UNROLL for (int g = 0; g < G; g++) {
           s[k][g] += shuffle_xor(s[k][g], 1);
           s[k][g] += shuffle_xor(s[k][g], 2);
-          if (lane() % 4 == g % 4) scores[((step + k) * 8 + lane() / 4) * G + g] = s[k][g];
+          if (lane() % 4 == g % 4) scores[g * TILE + (step + k) * 8 + lane() / 4] = s[k][g];
         }
     }
     sync_warp();
 
     float now[G];
     UNROLL for (int g = 0; g < G; g++) {
-      float s = lane() < rest ? scores[lane() * G + g] : LOWEST, old = top[g];
+      float s = lane() < rest ? scores[g * TILE + lane()] : LOWEST, old = top[g];
       now[g] = max(old, warp_max(s));
       float p = exp(s - now[g]), back = exp(old - now[g]);
       sum[g] = fma(sum[g], back, p);
       UNROLL for (int e = 0; e < 8; e++) acc[g][e] *= back;
-      scores[lane() * G + g] = p;
+      scores[g * TILE + lane()] = p;
     }
     sync_warp();
     UNROLL for (int g = 0; g < G; g++)
@@ -183,11 +185,11 @@ DEV void attend(void* o, float* partial, const void* q, const void* keys, const 
       }
       sync_warp();
       UNROLL for (int u = 0; u < 4; u++) {
-        const float* p = scores + ((step + u) * (32 / lanes) + part) * G;
+        const float* p = scores + (step + u) * (32 / lanes) + part;
         float x[8];
         Rows::widen(x, raw[u]);
         UNROLL for (int g = 0; g < G; g++) {
-          float w = p[g];
+          float w = p[g * TILE];
           UNROLL for (int e = 0; e < 8; e++) acc[g][e] = fma(w, x[e], acc[g][e]);
         }
       }

@@ -8,7 +8,7 @@
 // k is a multiple of 8 and rows begin at multiples of 16 bytes: for others there is gemm.
 #include "gemm_epilogue.h"
 
-constexpr int WARPS = 8, COLUMNS = 16;
+constexpr int WARPS = 8, COLUMNS = 16, PITCH = 20;   // a row of results takes PITCH numbers, in other banks than the next
 
 #define GEMV_PARAMETERS(T) void* out, const T* a, const T* b, const void* bias, void* pre, const void* residual, int m, int n, \
   int k, int64 lda, int64 ldb, int ldo, int ldp, int ldr, int act, float scale, uint32 flags
@@ -19,13 +19,13 @@ template <int PARTS, int ROWS> DEV void finish_columns(const Epilogue& e, const 
   if (i >= min(m, ROWS) || column >= e.n) return;
   float v[4] = {};
   UNROLL for (int w = 0; w < PARTS; w++)
-    UNROLL for (int c = 0; c < 4; c++) v[c] += part[(w * ROWS + i) * COLUMNS + j + c];
+    UNROLL for (int c = 0; c < 4; c++) v[c] += part[(w * ROWS + i) * PITCH + j + c];
   finish(e, i, column, v);
 }
 
 // ROWS is 8, 16 or 32. Warp w sums steps w, w + 8, ... of 32 k.
 template <int ROWS> DEV void gemv_bf16(const Epilogue& e, const bf16* a, const bf16* b, int m, int k, int64 lda, int64 ldb) {
-  STATIC_SHARED(float, part, WARPS * ROWS * COLUMNS);
+  STATIC_SHARED(float, part, WARPS * ROWS * PITCH);
   constexpr int TILES = ROWS / 8, UNROLLED = ROWS > 8 ? 2 : 4;
   int g = lane() / 4, q = lane() % 4, column = blockIdx.x * COLUMNS;
   bool low = column + g < e.n, high = column + g + 8 < e.n;
@@ -36,8 +36,8 @@ template <int ROWS> DEV void gemv_bf16(const Epilogue& e, const bf16* a, const b
     UNROLL for (int u = 0; u < UNROLLED; u++) {
       int i = start + u * WARPS * 32;
       bool there = i + q * 8 < k;
-      l[u] = there && low ? load16(bl + i) : uint32x4{};
-      h[u] = there && high ? load16(bh + i) : uint32x4{};
+      l[u] = there && low ? load16_stream(bl + i) : uint32x4{};
+      h[u] = there && high ? load16_stream(bh + i) : uint32x4{};
       UNROLL for (int r = 0; r < TILES; r++) x[u][r] = there && g + r * 8 < m ? load16(at + r * 8 * lda + i) : uint32x4{};
     }
     UNROLL for (int u = 0; u < UNROLLED; u++)
@@ -47,14 +47,14 @@ template <int ROWS> DEV void gemv_bf16(const Epilogue& e, const bf16* a, const b
       }
   }
   UNROLL for (int r = 0; r < TILES; r++)
-    UNROLL for (int i = 0; i < 4; i++) part[(warp() * ROWS + r * 8 + q * 2 + i % 2) * COLUMNS + g + i / 2 * 8] = d[r][i];
+    UNROLL for (int i = 0; i < 4; i++) part[(warp() * ROWS + r * 8 + q * 2 + i % 2) * PITCH + g + i / 2 * 8] = d[r][i];
   sync_block();
   finish_columns<WARPS, ROWS>(e, part, m);
 }
 
 // Up to ROWS rows; a warp has two columns.
 template <int ROWS> DEV void gemv_f32(const Epilogue& e, const float* a, const float* b, int m, int k, int64 lda, int64 ldb) {
-  STATIC_SHARED(float, part, ROWS * COLUMNS);
+  STATIC_SHARED(float, part, ROWS * PITCH);
   constexpr int UNROLLED = ROWS > 4 ? 2 : 4;
   int column = blockIdx.x * COLUMNS, own = column + warp() * 2;
   const float* at = b + own * ldb;
@@ -74,7 +74,7 @@ template <int ROWS> DEV void gemv_f32(const Epilogue& e, const float* a, const f
   UNROLL for (int r = 0; r < ROWS; r++)
     UNROLL for (int c = 0; c < 2; c++) {
       float v = warp_sum(s[c][r]);
-      if (lane() == 0) part[r * COLUMNS + warp() * 2 + c] = v;
+      if (lane() == 0) part[r * PITCH + warp() * 2 + c] = v;
     }
   sync_block();
   finish_columns<1, ROWS>(e, part, m);

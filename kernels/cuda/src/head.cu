@@ -3,8 +3,8 @@
 // A block has one row of up to 2¹⁷ and more logits, which is too long for the shared memory of an Ampere card. Without a
 // gradient a row is read once, 4 bytes a logit: each thread keeps a running maximum with the sums that refer to it. With a
 // gradient it is read twice, the second time from its end, where the second-level cache still has it, and 2 bytes (BF16) or
-// 4 are written in its place: 6 to 10 bytes a logit, where a kernel for each step would move 18. Accesses are of 32 bytes a
-// thread, 64 KiB are under way in a multiprocessor, and a logit costs some 20 instructions: memory is the bound.
+// 4 are written in its place: 6 to 10 bytes a logit, where a kernel for each step would move 18. Accesses are of 16 bytes a lane,
+// 32 KiB are under way in a multiprocessor, and a logit costs some 20 instructions: memory is the bound.
 //
 // A gradient in BF16 lies in the second half of its row of F32, so that a row read from its end is never overwritten before
 // it was read. Columns from vocab on have probability 0 and gradient 0.
@@ -23,12 +23,22 @@ DEV float distance(float z, float top) {
 // A maximum that is -inf has no distances: 0 serves as well.
 DEV float finite(float top) { return top == -INFINITE ? 0 : top; }
 
+// A thread's eight logits of a step: two times four, each of which a warp reads and writes side by side.
+DEV int column_of(int start, int half) { return start + half * (STEP / 2) + threadIdx.x * 4; }
+DEV void load_step(float (&z)[2][4], const float* row, int start, int vocab, int wide) {
+  UNROLL for (int h = 0; h < 2; h++) {
+    int j = column_of(start, h);
+    load_four(z[h], row + j, vocab - j, wide, -INFINITE);
+  }
+}
+
 DEV RowSums row_sums(const float* row, int vocab, int wide, float* red) {
   RowSums r = {-INFINITE, 0, 0};
-  for (int j = threadIdx.x * 8; j < vocab; j += STEP) {
-    float z[8];
-    load_eight(z, row + j, vocab - j, wide, -INFINITE);
-    float top = max(max(max(z[0], z[1]), max(z[2], z[3])), max(max(z[4], z[5]), max(z[6], z[7])));
+  for (int start = 0; start < vocab; start += STEP) {
+    float z[2][4];
+    load_step(z, row, start, vocab, wide);
+    float top = -INFINITE;
+    UNROLL for (int k = 0; k < 8; k++) top = max(top, z[k / 4][k % 4]);
     if (top > r.top) {
       float d = distance(r.top, top), e = exp(d);
       r.weighted = e * fma(d, r.sum, r.weighted);
@@ -37,7 +47,7 @@ DEV RowSums row_sums(const float* row, int vocab, int wide, float* red) {
     }
     float base = finite(r.top);
     UNROLL for (int k = 0; k < 8; k++) {
-      float d = distance(z[k], base), e = exp(d);
+      float d = distance(z[k / 4][k % 4], base), e = exp(d);
       r.sum += e;
       r.weighted = fma(e, d, r.weighted);
     }
@@ -56,17 +66,18 @@ template <class D>
 DEV void row_gradient(float* row, int padded, int vocab, int wide, float top, float scale, int target, float picked) {
   D* out = (D*)row + (sizeof(D) == 2 ? padded : 0);
   for (int start = (padded - 1) / STEP * STEP; start >= 0; start -= STEP) {
-    int j = start + threadIdx.x * 8;
-    float z[8];
-    if (j < padded) {
-      load_eight(z, row + j, min(vocab, padded) - j, wide, -INFINITE);
-      UNROLL for (int k = 0; k < 8; k++) {
-        z[k] = scale * exp(distance(z[k], top));
-        if (j + k == target) z[k] += picked;
-      }
+    float z[2][4];
+    load_step(z, row, start, min(vocab, padded), wide);
+    UNROLL for (int k = 0; k < 8; k++) {
+      float& x = z[k / 4][k % 4];
+      x = scale * exp(distance(x, top));
+      if (column_of(start, k / 4) + k % 4 == target) x += picked;
     }
     if (sizeof(D) == 2) sync_block();   // everybody has read what is overwritten now
-    if (j < padded) store_eight(out + j, z, padded - j, wide);
+    UNROLL for (int h = 0; h < 2; h++) {
+      int j = column_of(start, h);
+      store_four(out + j, z[h], padded - j, wide);
+    }
   }
 }
 

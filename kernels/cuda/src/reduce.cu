@@ -36,7 +36,11 @@ DEV void sum_rows(float* out, const T* in, int rows, int cols, int64 ld, int chu
         if (j < cols) s[k] += to_float(in[i * ld + j]);
       }
   }
-  UNROLL for (int k = 0; k < E; k++) part[warp() * WIDTH + (whole ? lane() * E + k : k * 32 + lane())] = s[k];
+  float* own = part + warp() * WIDTH;
+  UNROLL for (int k = 0; k < E; k += 4)
+    if (whole) *(floatx4*)(own + lane() * E + k) = floatx4{s[k], s[k + 1], s[k + 2], s[k + 3]};
+    else
+      UNROLL for (int c = k; c < k + 4; c++) own[c * 32 + lane()] = s[c];
   sync_block();
   int t = threadIdx.x, j = column + t;
   if (t >= WIDTH || j >= cols) return;
