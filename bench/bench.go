@@ -26,9 +26,10 @@ type section struct {
 }
 
 var sections = []section{
-	{"gemm", "matrix products of GPT-2 124M, 1024 tokens", gemms},
-	{"attention", "causal attention of GPT-2, 12 heads of 64, 4 sequences", attentions},
-	{"norm", "norms and activations, 1024 tokens", norms},
+	{"copy", "copying memory", copies},
+	{"gemm", "matrix products of GPT-2 124M, and on a card of LLaMA 1B", gemms},
+	{"attention", "causal attention", attentions},
+	{"norm", "norms and activations", norms},
 	{"head", "language-model head: log-probabilities and all gradients", heads},
 	{"adamw", "optimizer", optimizers},
 	{"step", "training step", steps},
@@ -46,14 +47,16 @@ func Sections() []string {
 
 // Options say how to measure. Zero values mean the customary.
 type Options struct {
-	Threads int             // worker threads; 0 is FORJA_THREADS, else all
-	Rounds  int             // turns of every contestant; 0 means 5
-	DTypes  []kernels.DType // F32, BF16 or both, which nil means
+	Open    func() (kernels.Backend, error) // the device; nil is the processor
+	Threads int                             // worker threads of the processor; 0 is FORJA_THREADS, else all
+	Rounds  int                             // turns of every contestant; 0 means 5
+	DTypes  []kernels.DType                 // F32, BF16 or both, which nil means
 	Step    Step
 
 	Begin  func(title string)            // called before a section
 	Peer   func(Peer)                    // called once, before the first product
 	Result func(Result)                  // called with each figure as soon as it is known
+	Count  func(Counters)                // called after a section with what a simulated card counted, kernel by kernel
 	Say    func(format string, a ...any) // what is being measured now
 
 	small bool // tiny sizes, for tests
@@ -107,8 +110,12 @@ func (r Result) overCall(against string, work float64, t timing) Result {
 // A rig is a device under measurement.
 type rig struct {
 	Options
-	b    kernels.Backend
-	peer *openBLAS // nil: there is none
+	sizes
+	b      kernels.Backend
+	peer   *openBLAS // nil: there is none
+	copied float64   // GB/s at which a card copies, once measured
+
+	counted map[string]counted // by kernel
 }
 
 // Run measures the named sections, in the order of Sections, on a device of its own. "all" names every one.
@@ -119,12 +126,12 @@ func Run(ctx context.Context, what []string, o Options) error {
 		}
 	}
 	o = o.fill()
-	dev, err := kernels.OpenDevice(func() (kernels.Backend, error) { return cpu.Open(cpu.Options{Threads: o.Threads}) })
+	dev, err := kernels.OpenDevice(o.Open)
 	if err != nil {
 		return err
 	}
 	err = dev.Do(ctx, func(b kernels.Backend) error {
-		r := &rig{Options: o, b: b}
+		r := &rig{Options: o, sizes: o.size(b.Info()), b: b}
 		for _, s := range sections {
 			if !slices.Contains(what, "all") && !slices.Contains(what, s.name) {
 				continue
@@ -133,6 +140,7 @@ func Run(ctx context.Context, what []string, o Options) error {
 			if err := s.run(ctx, r); err != nil {
 				return fmt.Errorf("bench %s: %w", s.name, err)
 			}
+			r.count(s.name)
 		}
 		return nil
 	})
@@ -143,6 +151,9 @@ func Run(ctx context.Context, what []string, o Options) error {
 }
 
 func (o Options) fill() Options {
+	if o.Open == nil {
+		o.Open = func() (kernels.Backend, error) { return cpu.Open(cpu.Options{Threads: o.Threads}) }
+	}
 	if o.Rounds < 1 {
 		o.Rounds = 5
 	}
@@ -166,6 +177,9 @@ func (o Options) fill() Options {
 	}
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}
+	}
+	if o.Count == nil {
+		o.Count = func(Counters) {}
 	}
 	if o.Peer == nil {
 		o.Peer = func(Peer) {}

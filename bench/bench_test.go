@@ -21,7 +21,7 @@ import (
 func openRig(t *testing.T) (*rig, func()) {
 	b, err := cpu.Open(cpu.Options{Threads: 2})
 	require.NoError(t, err)
-	return &rig{Options: Options{small: true}.fill(), b: b}, func() { require.NoError(t, b.Close()) }
+	return &rig{Options: Options{small: true}.fill(), sizes: forTests, b: b}, func() { require.NoError(t, b.Close()) }
 }
 
 // quick measures everything at tiny sizes.

@@ -18,7 +18,7 @@ import (
 type DecodeFigures struct {
 	DecodeModel  string  `json:"decode_model"`
 	WeightBytes  int     `json:"weight_bytes"`   // read for a token
-	BandwidthGBS float64 `json:"bandwidth_gb_s"` // measured: see reading
+	BandwidthGBS float64 `json:"bandwidth_gb_s"` // measured: see reading; on a card by copying; 0 if it was not
 	Tokens       int     `json:"tokens"`         // of one completion
 	Prompt       int     `json:"prompt"`
 }
@@ -29,9 +29,9 @@ func decodes(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	prompt, tokens := 16, 48
-	if r.small {
-		c, prompt, tokens = tiny(c), 3, 4
+	prompt, tokens := r.prompt, r.generated
+	if r.sizes.tiny {
+		c = tiny(c)
 	}
 	return r.perDType(func(t *tensors, d kernels.DType) error {
 		r.Say("decode %v", d)
@@ -68,15 +68,20 @@ func (r *rig) decode(ctx context.Context, t *tensors, c model.Config, d kernels.
 	for i := range ids {
 		ids[i] = int32((i*7919 + 1) % c.Vocab)
 	}
-	read, err := r.newReading(t, f.WeightBytes)
-	if err != nil {
-		return err
+	host := r.b.Info().Kind == "cpu"
+	var read *reading
+	if host {
+		if read, err = r.newReading(t, f.WeightBytes); err != nil {
+			return err
+		}
+		defer read.close()
 	}
-	defer read.close()
 	took := timing{processor: math.Inf(1)}
 	for range r.Rounds {
-		if err := read.turn(); err != nil {
-			return err
+		if host {
+			if err := read.turn(); err != nil {
+				return err
+			}
 		}
 		g.Forget()
 		var last time.Time
@@ -94,8 +99,15 @@ func (r *rig) decode(ctx context.Context, t *tensors, c model.Config, d kernels.
 		}
 		took.processor = min(took.processor, (processorTime()-before).Seconds()/float64(tokens))
 	}
-	f.BandwidthGBS = read.best / 1e9
-	res := took.result(fmt.Sprintf("decode/%v", d), d, 1, "tok/s").over("bound", read.best/float64(f.WeightBytes))
+	res := took.result(fmt.Sprintf("decode/%v", d), d, 1, "tok/s")
+	if host {
+		f.BandwidthGBS = read.best / 1e9
+	} else {
+		f.BandwidthGBS = r.copied
+	}
+	if f.BandwidthGBS > 0 {
+		res = res.over("bound", f.BandwidthGBS*1e9/float64(f.WeightBytes))
+	}
 	res.DecodeFigures = f
 	r.Result(res)
 	return nil

@@ -46,25 +46,20 @@ func (p product) name(d kernels.DType) string {
 	return fmt.Sprintf("gemm/%v/%s/%dx%d", d, p.kind, p.N, p.K)
 }
 
-// linears are N and K of GPT-2 124M: the fused q, k and v, attention's output, the two of the feed-forward network, and
-// the head with its vocabulary padded.
-var linears = [][2]int{{2304, 768}, {768, 768}, {3072, 768}, {768, 3072}, {50304, 768}}
-
-// gemms measures every product in the given dtypes and in OpenBLAS. f32 is compared with OpenBLAS, bf16 with our f32.
+// gemms measures every product in the given dtypes and, on the processor, in OpenBLAS. f32 is compared with OpenBLAS, bf16
+// with our f32.
 func gemms(ctx context.Context, r *rig) error {
 	var err error
-	if r.peer, err = openPeer(r.b.Info().Threads); err == nil {
+	if kind := r.b.Info().Kind; kind != "cpu" {
+		r.peer = nil
+	} else if r.peer, err = openPeer(r.b.Info().Threads); err == nil {
 		r.Peer(r.peer.Peer)
 	} else {
 		r.peer = nil
 		r.Peer(Peer{Name: "openblas", Missing: err.Error()})
 	}
-	shapes, M := linears, 1024
-	if r.small {
-		shapes, M = [][2]int{{48, 33}}, 17
-	}
-	for _, s := range shapes {
-		for _, p := range products(M, s[0], s[1]) {
+	for _, s := range r.linears {
+		for _, p := range products(r.tokens, s[0], s[1]) {
 			if err := r.gemm(ctx, p); err != nil {
 				return fmt.Errorf("%s %dx%d: %w", p.kind, p.N, p.K, err)
 			}

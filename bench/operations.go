@@ -24,7 +24,14 @@ func (r *rig) measure(ctx context.Context, what string, d kernels.DType, ops ...
 		if err != nil {
 			return fmt.Errorf("%s %v: %w", o.name, d, err)
 		}
-		r.Result(ts[0].result(fmt.Sprintf("%s/%v/%s", what, d, o.name), d, o.work/1e9, o.unit))
+		res := ts[0].result(fmt.Sprintf("%s/%v/%s", what, d, o.name), d, o.work/1e9, o.unit)
+		if o.unit == "GB/s" && r.copied > 0 {
+			res = res.over("copy", r.copied)
+		}
+		if what == "copy" && r.b.Info().Kind == "cuda" {
+			r.copied = max(r.copied, res.Rate)
+		}
+		r.Result(res)
 	}
 	return nil
 }
@@ -47,16 +54,24 @@ func (r *rig) perDType(f func(*tensors, kernels.DType) error) error {
 
 var absent kernels.Tensor
 
+// copies count the bytes read and written. What memory-bound kernels reach on a card is compared with this.
+func copies(ctx context.Context, r *rig) error {
+	return r.perDType(func(t *tensors, d kernels.DType) error {
+		x, y := t.empty(d, r.side, r.side), t.empty(d, r.side, r.side)
+		if t.err != nil {
+			return t.err
+		}
+		return r.measure(ctx, "copy", d, operation{fmt.Sprintf("%dx%d", r.side, r.side), float64(2 * x.Size() * d.Size()), "GB/s", func() { r.b.Copy(y, x) }})
+	})
+}
+
 // attentions counts the arithmetic of the visible half of the scores: two products forward, five backward.
 func attentions(ctx context.Context, r *rig) error {
-	batch, lengths, heads, depth := 4, []int{256, 1024}, 12, 64
-	if r.small {
-		batch, lengths, heads, depth = 2, []int{19}, 2, 8
-	}
+	batch, heads, depth := r.batch, r.heads, r.depth
 	n := heads * depth
 	a := kernels.Attn{Heads: heads, KVHeads: heads, HeadDim: depth, Causal: true}
 	return r.perDType(func(t *tensors, d kernels.DType) error {
-		for _, T := range lengths {
+		for _, T := range r.lengths {
 			x, dx := t.random(d, 1, batch, T, 3*n), t.empty(d, batch, T, 3*n)
 			o, do := t.empty(d, batch, T, n), t.random(d, 2, batch, T, n)
 			lse, delta := t.empty(kernels.F32, batch, heads, T), t.empty(kernels.F32, batch, heads, T)
@@ -79,12 +94,9 @@ func attentions(ctx context.Context, r *rig) error {
 	})
 }
 
-// norms counts the bytes of activations read and written once. At these sizes they may come from a cache.
+// norms counts the bytes of activations read and written once. On a processor they may come from a cache.
 func norms(ctx context.Context, r *rig) error {
-	m, n, f := 1024, 768, 3072
-	if r.small {
-		m, n, f = 17, 33, 64
-	}
+	m, n, f := r.tokens, r.channels, r.wide
 	return r.perDType(func(t *tensors, d kernels.DType) error {
 		x, res, dy, w, bias := t.random(d, 1, m, n), t.random(d, 2, m, n), t.random(d, 3, m, n), t.random(d, 4, n), t.random(d, 5, n)
 		y, sum, dx := t.empty(d, m, n), t.empty(d, m, n), t.empty(d, m, n)
@@ -113,10 +125,7 @@ func norms(ctx context.Context, r *rig) error {
 // heads counts the three products of the head over the padded vocabulary, for several numbers of rows whose logits exist
 // at a time: the fewer, the less memory.
 func heads(ctx context.Context, r *rig) error {
-	m, c, vocab, chunks := 1024, 768, 50257, []int{128, 256, 1024}
-	if r.small {
-		m, c, vocab, chunks = 17, 32, 100, []int{8}
-	}
+	m, c, vocab, chunks := r.headTokens, r.heads*r.depth, r.vocab, r.headRows
 	padded := (vocab + 63) / 64 * 64
 	most := slices.Max(chunks)
 	return r.perDType(func(t *tensors, d kernels.DType) error {
@@ -143,10 +152,7 @@ func heads(ctx context.Context, r *rig) error {
 
 // optimizers counts the bytes of the state that an update reads and writes: 28 a parameter in f32, 30 with a bf16 copy.
 func optimizers(ctx context.Context, r *rig) error {
-	n := 32 << 20
-	if r.small {
-		n = 1000
-	}
+	n := r.parameters
 	return r.perDType(func(t *tensors, d kernels.DType) error {
 		w, m, v := t.empty(d, 1, n), t.empty(kernels.F32, 1, n), t.empty(kernels.F32, 1, n)
 		g, control := t.random(kernels.F32, 2, 1, n), t.filled(kernels.F32, []float32{1e-4, 0.1, 0.05, 1, 1, 0, 0, 0}, kernels.ControlSize)

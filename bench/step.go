@@ -41,7 +41,7 @@ func steps(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	if r.small {
+	if r.sizes.tiny {
 		c = tiny(c)
 	}
 	var f32 float64

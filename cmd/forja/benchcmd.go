@@ -14,16 +14,19 @@ import (
 
 func (a *app) benchCmd() *cobra.Command {
 	var o bench.Options
-	var dtype string
+	var dtype, device string
 	var least []string
 	names := strings.Join(bench.Sections(), ", ")
 	c := &cobra.Command{Use: "bench [WHAT...]", Short: "measure kernels, a training step and decoding on this machine",
 		Long: "Measures " + names + " or all (the default), on shapes of GPT-2 124M, best of several rounds.\n" +
+			"On a simulated card (--device sim) sizes are small, times say nothing, and what its kernels did is counted: memory sectors\n" +
+			"over those that the bytes fill, and cycles of shared memory over those without bank conflicts.\n" +
 			"OpenBLAS multiplies the same matrices in the same run if it is found as libopenblas.so.0, or where " + bench.PeerVariable + " says.\n" +
 			"--json prints one object a line: the machine, then each result.",
 		Example: "  forja bench\n  forja bench step --dtype f32 --json\n  forja bench gemm --min gemm/f32=0.95",
 		Args:    cobra.ArbitraryArgs}
 	f := c.Flags()
+	f.StringVar(&device, "device", "cpu", deviceHelp)
 	f.IntVar(&o.Threads, "threads", 0, "worker threads (default: FORJA_THREADS, else all cores)")
 	f.IntVar(&o.Rounds, "rounds", 5, "turns of every contestant")
 	f.StringVar(&dtype, "dtype", "both", "f32, bf16 or both")
@@ -49,6 +52,18 @@ func (a *app) benchCmd() *cobra.Command {
 		case "both":
 		default:
 			return usagef("--dtype %q is not one of f32, bf16, both", dtype)
+		}
+		if device != "cpu" {
+			open, err := a.device(device)
+			if err != nil {
+				return err
+			}
+			if strings.HasPrefix(device, "sim") {
+				if open, err = simulated(device, true); err != nil {
+					return err
+				}
+			}
+			o.Open = open
 		}
 		if o.Rounds < 1 || o.Step.Batch < 1 || o.Step.Context < 1 || o.Threads < 0 {
 			return usagef("--rounds, --step.batch and --step.context must be at least 1, --threads at least 0")
@@ -113,6 +128,20 @@ func (a *app) bench(c *cobra.Command, what []string, o bench.Options, floors []b
 			r.Print(a.stdout)
 		}
 	}
+	counting := false
+	o.Count = func(k bench.Counters) {
+		if a.json {
+			keep(lines.Encode(k))
+			return
+		}
+		if !counting {
+			bench.PrintCountersHeader(a.stdout)
+		}
+		counting = true
+		k.Print(a.stdout)
+	}
+	begin := o.Begin
+	o.Begin = func(title string) { counting = false; begin(title) }
 	o.Say = a.talk.progress
 	if err := bench.Run(c.Context(), what, o); err != nil {
 		return err

@@ -74,16 +74,33 @@ func (a *app) device(name string) (func() (kernels.Backend, error), error) {
 		}
 		return a.openCard(ordinal), nil
 	case "sim":
-		o := cuda.Options{Simulate: true, Capability: 90, Memory: simMemory}
-		switch which {
-		case "", "90":
-			return opener(o), nil
-		case "80":
-			o.Capability = 80
-			return opener(o), nil
-		}
+		return simulated(name, false)
 	}
-	return nil, deviceError{fmt.Errorf("there is no device %q\n   there are: %s", name, deviceHelp)}
+	return nil, noDevice(name)
+}
+
+func noDevice(name string) error {
+	return deviceError{fmt.Errorf("there is no device %q\n   there are: %s", name, deviceHelp)}
+}
+
+// simulated is how to open the simulated card of a name, which counts what its kernels do if it should.
+func simulated(name string, count bool) (func() (kernels.Backend, error), error) {
+	o := cuda.Options{Simulate: true, Memory: simMemory, Count: count}
+	switch name {
+	case "sim", "sim:90":
+		o.Capability = 90
+	case "sim:80":
+		o.Capability = 80
+	default:
+		return nil, noDevice(name)
+	}
+	return func() (kernels.Backend, error) {
+		b, err := cuda.Open(o)
+		if err != nil {
+			return nil, err // not a nil *Backend in an interface
+		}
+		return b, nil
+	}, nil
 }
 
 // chose says, once, what --device auto came to.
@@ -96,16 +113,6 @@ func (a *app) chose(what string) {
 
 // simMemory is what a simulated card has: as a small real one, so that plans that fit here fit there.
 const simMemory = 4 << 30
-
-func opener(o cuda.Options) func() (kernels.Backend, error) {
-	return func() (kernels.Backend, error) {
-		b, err := cuda.Open(o)
-		if err != nil {
-			return nil, err // not a nil *Backend in an interface
-		}
-		return b, nil
-	}
-}
 
 // openCard opens a card and says how, where it is not as it should be.
 func (a *app) openCard(ordinal int) func() (kernels.Backend, error) {
