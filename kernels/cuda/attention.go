@@ -97,16 +97,16 @@ func (b *Backend) wholeChunks(ts ...kernels.Tensor) bool {
 }
 
 // grid is a block for each tile of rows of each head, in the order that task in src/attention.h gives, and the number of
-// heads of a section: those whose keys and values the second-level cache holds.
-func (p *attending) grid(heads, rows, slabs int) (g dim3, section int32) {
-	const cache = 24 << 20
-	tiles := ceilDiv(p.time, rows)
-	each := 4 * p.time * p.HeadDim * heads / p.Heads // keys and values of a group are one head's
-	if heads == p.Heads {
-		each = 4 * p.time * p.HeadDim * p.KVHeads / p.Heads
+// heads of a section: those whose keys and values the second-level cache holds, or so many that several blocks share one.
+func (b *Backend) attentionGrid(p *attending, heads, rows, slabs int) (g dim3, section int32) {
+	const cache = 32 << 20
+	shared := p.Heads / p.KVHeads // heads with the same keys and values
+	if heads == p.KVHeads {
+		shared = 1
 	}
-	section = int32(min(max(cache/max(each, 1), 1), heads*p.batch))
-	return dim3{uint32(tiles * heads * p.batch), uint32(slabs), 1}, max(section, 1)
+	fit := cache / max(4*p.time*p.HeadDim, 1) * shared
+	section = int32(max(min(max(fit, b.sms/8), heads*p.batch), 1))
+	return dim3{uint32(ceilDiv(p.time, rows) * heads * p.batch), uint32(slabs), 1}, section
 }
 
 // Attention is o = softmax(s·q·kᵀ)·v for each head.
@@ -130,7 +130,7 @@ func (b *Backend) Attention(o, lse, q, k, v, lo, hi kernels.Tensor, a kernels.At
 		p.half(attentionHalfV, v)
 		p.half(attentionHalfO, o)
 	}
-	g, section := p.grid(a.Heads, rows, slabs)
+	g, section := b.attentionGrid(&p, a.Heads, rows, slabs)
 	launch(kernel, g, shared, b.addr(o), b.addr(lse), b.addr(q), b.addr(k), b.addr(v), p.lo, p.hi,
 		int64(o.Stride), int64(q.Stride), int64(k.Stride), int64(v.Stride), int32(p.batch), int32(p.time), int32(a.Heads),
 		int32(a.Heads/a.KVHeads), int32(a.HeadDim), section, p.scale, p.flags)

@@ -13,7 +13,7 @@ func (b *Backend) AttentionGrad(dq, dk, dv, delta, do, o, lse, q, k, v, lo, hi k
 		return
 	}
 	launch := func(f attentionGradKernel, kernel kernelID, heads, rows, slabs, shared int) {
-		g, section := p.grid(heads, rows, slabs)
+		g, section := b.attentionGrid(&p, heads, rows, slabs)
 		f(kernel, g, shared, b.addr(dq), b.addr(dk), b.addr(dv), b.addr(delta), b.addr(do), b.addr(lse), b.addr(q), b.addr(k),
 			b.addr(v), p.lo, p.hi, int64(dq.Stride), int64(dk.Stride), int64(dv.Stride), int64(do.Stride), int64(q.Stride),
 			int64(k.Stride), int64(v.Stride), int32(p.batch), int32(p.time), int32(a.Heads), int32(a.Heads/a.KVHeads),

@@ -91,7 +91,7 @@ func (b *Backend) attendOnHopper(p *attending, o, lse, q, k, v kernels.Tensor) {
 			f = c
 		}
 	}
-	g, section := p.grid(p.Heads, f.queries, 1)
+	g, section := b.attentionGrid(p, p.Heads, f.queries, 1)
 	if g.x == 0 {
 		return
 	}
@@ -111,7 +111,7 @@ func (b *Backend) attendGradOnHopper(p *attending, dq, dk, dv, delta, do, lse, q
 		kernel        kernelID
 		heads, shared int
 	}{{f.keys, p.KVHeads, f.keysShared()}, {f.queries, p.Heads, f.queriesShared()}} {
-		g, section := p.grid(pass.heads, 2*hopperRows, 1)
+		g, section := b.attentionGrid(p, pass.heads, 2*hopperRows, 1)
 		if g.x == 0 {
 			return
 		}

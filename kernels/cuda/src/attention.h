@@ -48,12 +48,14 @@ DEV int end_query(const Sight& s, int k1) {
 // One block's share: a tile of a sequence, in one head.
 struct Task { int tile, head, sequence; };
 
-// Blocks in order of their index take, of `section` heads whose keys and values fit the second-level cache, all tiles, the
-// last first if `reverse`: where attention is causal the longest come first, and short ones fill the gaps at the end.
+// Blocks in order of their index take, of `section` heads whose keys and values fit the second-level cache, all tiles. Where
+// attention is causal tiles differ in length: the last section begins with the longest (its last tiles, if `reverse`), so
+// that short ones fill the gaps at the end, and the order alternates between sections, so that neighbours always are alike.
 DEV Task task(int block, int tiles, int heads, int batch, int section, bool reverse) {
-  int all = heads * batch, before = block / (section * tiles) * section;
+  int all = heads * batch, number = block / (section * tiles), before = number * section;
   int width = min(section, all - before), rest = block - before * tiles;
   int tile = rest / width, row = before + rest - tile * width;
+  if ((ceil_div(all, section) - 1 - number) & 1) reverse = !reverse;
   return {reverse ? tiles - 1 - tile : tile, row % heads, row / heads};
 }
 

@@ -67,6 +67,6 @@ DEV void release(uint32 bar) {
   if (lane() == 0) mbar_arrive(bar);
 }
 
-// Blocks that stay on their multiprocessor take tasks in rounds, each second one backwards: tasks are sorted by length within
-// a section, so that a block whose task is longer than others' has a shorter one in the next round.
+// Blocks that stay on their multiprocessor take tasks in rounds, each second one backwards: neighbours are alike, but where
+// they are not, who had the longer one has the shorter one next.
 DEV int task_in(int round) { return round * gridDim.x + (round & 1 ? gridDim.x - 1 - blockIdx.x : blockIdx.x); }
