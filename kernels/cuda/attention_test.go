@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -179,13 +178,9 @@ func TestAttentionOfSeveralTiles(t *testing.T) {
 
 // Results are the same bits in whatever order warps run, and on however many multiprocessors.
 func TestAttentionIsDeterministic(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	var first [4][]float64
 	for i, sms := range []int{1, 3} {
-		b, err := Open(Options{Simulate: true, Capability: 90, Seed: uint64(i) * 7})
-		require.NoError(t, err)
-		defer func() { require.NoError(t, b.Close()) }()
+		b := simulate(t, Options{Capability: 90, Seed: uint64(i) * 7})
 		b.sms = sms
 		tr := newAttentionTrial(t, b, attentionShape{1, 210, 2, 1, 64, true, 0})
 		tr.forward(b)
@@ -202,13 +197,9 @@ func TestAttentionIsDeterministic(t *testing.T) {
 
 // No bank conflicts of shared memory, and whole sectors of global memory, in the kernels of common head sizes.
 func TestAttentionHasNoBankConflicts(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	for _, capability := range []int{80, 90} {
 		for _, depth := range []int{64, 128} {
-			b, err := Open(Options{Simulate: true, Capability: capability, Count: true, Memory: 256 << 20})
-			require.NoError(t, err)
-			defer func() { require.NoError(t, b.Close()) }()
+			b := simulate(t, Options{Capability: capability, Count: true})
 			tr := newAttentionTrial(t, b, attentionShape{1, 256, 1, 1, depth, true, 0})
 			tr.forward(b)
 			tr.gradient(b)
