@@ -35,5 +35,6 @@ func (b *Backend) sumRows(out, in ptr, d kernels.DType, rows, cols, stride, chun
 	}
 	wide := when(in%16 == 0 && (stride*size%16 == 0 || rows <= 1), 1)
 	grid := dim3{uint32(ceilDiv(cols, 512/size)), uint32(max(1, ceilDiv(rows, chunk))), 1}
-	b.launcher.sumRows(k, grid, 0, out, in, int32(rows), int32(cols), int64(stride), int32(chunk), int32(wide), int32(when(accumulate, 1)))
+	b.launcher.sumRows(k, grid, 0, out, in, int32(rows), int32(cols), int64(stride), int32(chunk), int32(wide),
+		int32(when(accumulate, 1)))
 }

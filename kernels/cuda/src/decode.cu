@@ -117,7 +117,8 @@ DEV void attend(void* o, float* partial, const void* q, const void* keys, const 
 
   for (int i = threadIdx.x; i < G * padded; i += WARPS * 32) {
     int g = i / 8 % G, d = i / (8 * G) * 8 + i % 8;
-    qs[i / (8 * G) * QUERIES + i % (8 * G)] = g < count && d < a.depth ? load_one(q, q_at + g * a.depth + d, a.flags & Q_BF16) * a.scale : 0;
+    bool there = g < count && d < a.depth;
+    qs[i / (8 * G) * QUERIES + i % (8 * G)] = there ? load_one(q, q_at + g * a.depth + d, a.flags & Q_BF16) * a.scale : 0;
   }
   if (lane() < G) top[lane()] = LOWEST;
   sync_block();
@@ -228,22 +229,22 @@ DEV void attend(void* o, float* partial, const void* q, const void* keys, const 
     if (d == 0 && first_column == 0) partial[all * a.depth + at * 2] = most, partial[all * a.depth + at * 2 + 1] = total;
   }
 }
-#define PAGED_ATTENTION(name, Rows, G, C) \
-  KERNEL(128, G > 1 ? 3 : 4) paged_attention__##name(void* o, float* partial, const void* q, const void* keys, \
-      const void* values, const int* table, const int* seq, const int* pos, int64 ldo, int64 ldq, int64 ldk, int64 ldv, \
-      int64 ldtable, int queries, int heads, int kvheads, int depth, int page, float scale, uint32 flags) { \
+#define PAGED_ATTENTION(name, blocks, Rows, G, C) \
+  KERNEL(128, blocks) paged_attention__##name(void* o, float* partial, const void* q, const void* keys, const void* values, \
+      const int* table, const int* seq, const int* pos, int64 ldo, int64 ldq, int64 ldk, int64 ldv, int64 ldtable, int queries, \
+      int heads, int kvheads, int depth, int page, float scale, uint32 flags) { \
     attend<Rows, G, C>(o, partial, q, keys, values, table, seq, pos, \
                        {ldo, ldq, ldk, ldv, ldtable, queries, heads, kvheads, depth, page, scale, flags}); \
   }
-PAGED_ATTENTION(f32_h1, F32Rows, 1, 4)
-PAGED_ATTENTION(f32_h4, F32Rows, 4, 4)
-PAGED_ATTENTION(d64_h1, BF16Rows, 1, 2)
-PAGED_ATTENTION(d64_h4, BF16Rows, 4, 2)
-PAGED_ATTENTION(d64_h8, BF16Rows, 8, 2)
-PAGED_ATTENTION(d128_h1, BF16Rows, 1, 4)
-PAGED_ATTENTION(d128_h4, BF16Rows, 4, 4)
-PAGED_ATTENTION(d128_h8, BF16Rows, 8, 4)
-PAGED_ATTENTION(any, AnyRows, 1, 4)
+PAGED_ATTENTION(f32_h1, 4, F32Rows, 1, 4)
+PAGED_ATTENTION(f32_h4, 2, F32Rows, 4, 4)
+PAGED_ATTENTION(d64_h1, 4, BF16Rows, 1, 2)
+PAGED_ATTENTION(d64_h4, 3, BF16Rows, 4, 2)
+PAGED_ATTENTION(d64_h8, 3, BF16Rows, 8, 2)
+PAGED_ATTENTION(d128_h1, 4, BF16Rows, 1, 4)
+PAGED_ATTENTION(d128_h4, 3, BF16Rows, 4, 4)
+PAGED_ATTENTION(d128_h8, 3, BF16Rows, 8, 4)
+PAGED_ATTENTION(any, 4, AnyRows, 1, 4)
 
 // Adds up the stretches of one query and head.
 KERNEL(128, 8) join_attention__f32(void* o, const float* partial, int64 ldo, int queries, int heads, int depth, int stretches,

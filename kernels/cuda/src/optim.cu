@@ -98,7 +98,8 @@ DEV void adamw(W* w, float* master, float* m, float* v, const float* g, const fl
   KERNEL(256, 4) adamw__##name(W* w, float* master, float* m, float* v, const float* g, const float* control, int64 cols, \
                                int64 ldw, int64 ldmaster, int64 ldm, int64 ldv, int64 ldg, int per_row, int wide, float beta1, \
                                float rest1, float beta2, float rest2, float eps, float decay, float lr_scale) { \
-    adamw(w, master, m, v, g, control, cols, ldw, ldmaster, ldm, ldv, ldg, per_row, wide, beta1, rest1, beta2, rest2, eps, decay, lr_scale); \
+    adamw(w, master, m, v, g, control, cols, ldw, ldmaster, ldm, ldv, ldg, per_row, wide, beta1, rest1, beta2, rest2, eps, \
+          decay, lr_scale); \
   }
 ADAMW(f32, float)
 ADAMW(bf16, bf16)

@@ -207,9 +207,11 @@ KERNEL(512, 1) sample__f32(int* next, float* logp, const float* logits, const fl
   Work& w = work[0];
   int row = blockIdx.x;
   const float* p = parameters + row * ldparameters;
-  float temperature = p[TEMPERATURE], k = p[TOP_K], top_p = p[TOP_P], min_p = p[MIN_P], repetition = p[REPETITION], uniform = p[UNIFORM];
+  float temperature = p[TEMPERATURE], k = p[TOP_K], top_p = p[TOP_P], min_p = p[MIN_P], repetition = p[REPETITION];
+  float uniform = p[UNIFORM];
   bool greedy = !(temperature > 0), repeats = repetition > 0 && repetition != 1;
-  Row r = {logits + row * ld, seen && repeats ? seen + row * ldseen : nullptr, vocab, repetition, greedy ? 1 : div(1, temperature), 0};
+  Row r = {logits + row * ld, seen && repeats ? seen + row * ldseen : nullptr, vocab, repetition,
+           greedy ? 1 : div(1, temperature), 0};
   bool bad;
   uint64 rank = first(r, w, bad), total;
   r.top = logit_of(rank);
@@ -223,7 +225,8 @@ KERNEL(512, 1) sample__f32(int* next, float* logp, const float* logits, const fl
         if (question == MIN_P) left.least = min(min_p, 1.f);
         bool asked = question == TOP_K ? k >= 1 && k < vocab : question == TOP_P ? top_p > 0 && top_p < 1 : question == UNIFORM;
         if (!asked) continue;
-        rank = select(r, w, left, question, question == TOP_K ? (uint32)k - 1 : fraction(question == TOP_P ? top_p : uniform), total);
+        uint32 amount = question == TOP_K ? (uint32)k - 1 : fraction(question == TOP_P ? top_p : uniform);
+        rank = select(r, w, left, question, amount, total);
         left.last = rank;
       }
       result = logit_of(rank) - r.top - log((float)total * 0x1p-40f);
