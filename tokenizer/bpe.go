@@ -21,7 +21,7 @@ type BPE struct {
 
 	blob    string   // the bytes of all tokens, by id, specials included
 	offsets []uint32 // token id is blob[offsets[id]:offsets[id+1]]
-	ids     map[string]int32
+	ids     tokenTable
 	special map[int32]Special
 	byteIDs [256]int32
 
@@ -99,18 +99,12 @@ func (b *BPE) checkConfig() error {
 
 // indexTokens finds the ids of ordinary tokens and of bytes.
 func (b *BPE) indexTokens() error {
-	b.ids = make(map[string]int32, len(b.config.Tokens))
-	for id, token := range b.config.Tokens {
-		if token == "" {
-			continue
-		}
-		if first, twice := b.ids[token]; twice {
-			return fmt.Errorf("token %q has two ids, %d and %d", token, first, id)
-		}
-		b.ids[token] = int32(id)
+	var first, second int32
+	if b.ids, first, second = newTokenTable(b.config.Tokens); second >= 0 {
+		return fmt.Errorf("token %q has two ids, %d and %d", b.config.Tokens[first], first, second)
 	}
 	for c := range 256 {
-		id, ok := b.ids[string([]byte{byte(c)})]
+		id, ok := b.ids.find(string([]byte{byte(c)}))
 		if !ok {
 			return fmt.Errorf("byte 0x%02x is not a token: a byte-level vocabulary needs all 256", c)
 		}
@@ -126,7 +120,7 @@ func (b *BPE) indexSpecials() error {
 		if err := checkSpecial(s, b.special, contents); err != nil {
 			return err
 		}
-		if id, ok := b.ids[s.Content]; ok && id != s.ID {
+		if id, ok := b.ids.find(s.Content); ok && id != s.ID {
 			return fmt.Errorf("special token %q with id %d is also the ordinary token %d", s.Content, s.ID, id)
 		}
 		if int(s.ID) < len(b.config.Tokens) && b.config.Tokens[s.ID] != "" {
@@ -177,16 +171,14 @@ func (b *BPE) indexMerges() error {
 	b.merges = b.config.Merges
 	b.pairs = newPairTable(len(b.config.Merges))
 	b.mergedID = make([]int32, len(b.config.Merges))
-	var joined []byte
 	for rank, merge := range b.config.Merges {
 		left, right := b.ordinary(merge[0]), b.ordinary(merge[1])
 		if left == "" || right == "" {
 			return fmt.Errorf("merge %d joins the ids %d and %d, which are not both ordinary tokens", rank, merge[0], merge[1])
 		}
-		joined = append(append(joined[:0], left...), right...)
-		id, ok := b.ids[string(joined)]
+		id, ok := b.ids.findJoined(merge[0], merge[1])
 		if !ok {
-			return fmt.Errorf("merge %d of %q and %q gives %q, which is not a token", rank, left, right, joined)
+			return fmt.Errorf("merge %d of %q and %q gives %q, which is not a token", rank, left, right, left+right)
 		}
 		if !b.pairs.add(merge[0], merge[1], uint32(rank)) {
 			return fmt.Errorf("merge %d of %q and %q is listed twice", rank, left, right)
@@ -198,11 +190,15 @@ func (b *BPE) indexMerges() error {
 
 // indexRanks enters every way to cut a token into two tokens.
 func (b *BPE) indexRanks() error {
-	var ranks []uint32 // of b.merges
+	b.merges = make([][2]int32, 0, 3*len(b.config.Tokens))
+	ranks := make([]uint32, 0, 3*len(b.config.Tokens)) // of b.merges
+	ids := &b.ids
 	for id, token := range b.config.Tokens {
+		var hash uint64 // of token[:at]
 		for at := 1; at < len(token); at++ {
-			if left, ok := b.ids[token[:at]]; ok {
-				if right, ok := b.ids[token[at:]]; ok {
+			hash = hashByte(hash, token[at-1])
+			if left, ok := ids.findHash(hash, token[:at]); ok {
+				if right, ok := ids.findHash(ids.hashes[id]-hash*ids.powers[len(token)-at], token[at:]); ok {
 					b.merges = append(b.merges, [2]int32{left, right})
 					ranks = append(ranks, uint32(id))
 				}
@@ -371,7 +367,7 @@ func (b *BPE) Token(id int32) (Token, bool) {
 
 // ID implements Tokenizer.
 func (b *BPE) ID(token string) (int32, bool) {
-	if id, ok := b.ids[token]; ok {
+	if id, ok := b.ids.find(token); ok {
 		return id, true
 	}
 	for _, s := range b.config.Specials {

@@ -128,19 +128,20 @@ func (v ggufValues) byteLevel(tokens []string, types []int64) (Tokenizer, error)
 	if config.Split == nil {
 		return nil, fmt.Errorf("key %s: the split %q is not known", ggufPre, name)
 	}
-	f := jsonFile{vocab: make(map[string]int32, len(tokens))}
+	f := jsonFile{}
 	for id, token := range tokens {
 		if types[id] == ggufUnused && strings.HasPrefix(token, "[PAD") {
 			continue // fills a hole
 		}
-		if first, twice := f.vocab[token]; twice {
-			return nil, fmt.Errorf("key %s: token %q has two ids, %d and %d", ggufTokens, token, first, id)
-		}
-		f.vocab[token] = int32(id)
+		f.ids = append(f.ids, int32(id))
 		f.tokens = append(f.tokens, token)
 		if types[id] != ggufNormal {
 			f.specials = append(f.specials, Special{ID: int32(id), Content: token, Visible: types[id] == ggufUser})
 		}
+	}
+	var first, second int32
+	if f.table, first, second = newTokenTable(f.tokens); second >= 0 {
+		return nil, fmt.Errorf("key %s: token %q has two ids, %d and %d", ggufTokens, f.tokens[first], f.ids[first], f.ids[second])
 	}
 	merges, _ := v[ggufMerges].([]string)
 	for i, merge := range merges {

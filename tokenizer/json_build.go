@@ -126,8 +126,8 @@ func (f *jsonFile) byteLevel(config PipelineConfig, normalizers normalize.Sequen
 // tokensByID lists the vocabulary by id.
 func (f *jsonFile) tokensByID() ([]string, error) {
 	var tokens []string
-	for _, token := range f.tokens {
-		id := f.vocab[token]
+	for i, token := range f.tokens {
+		id := f.ids[i]
 		for int(id) >= len(tokens) {
 			tokens = append(tokens, "")
 		}
@@ -137,7 +137,7 @@ func (f *jsonFile) tokensByID() ([]string, error) {
 		tokens[id] = token
 	}
 	for _, s := range f.specials {
-		if id, ok := f.vocab[s.Content]; ok && id != s.ID {
+		if id, ok := f.find(s.Content); ok && id != s.ID {
 			return nil, fmt.Errorf("added token %q has the id %d, but %d in the vocabulary", s.Content, s.ID, id)
 		}
 	}
@@ -158,7 +158,7 @@ func (f *jsonFile) unknownToken() (int32, error) {
 	if f.unknown == "" {
 		return -1, nil
 	}
-	if id, ok := f.vocab[f.unknown]; ok {
+	if id, ok := f.find(f.unknown); ok {
 		return id, nil
 	}
 	return 0, fmt.Errorf("the unk_token %q is not in the vocabulary", f.unknown)
@@ -218,7 +218,7 @@ func (f *jsonFile) unigram() (Model, error) {
 		o.Pieces = append(o.Pieces, p)
 	}
 	for _, s := range f.specials {
-		if id, ok := f.vocab[s.Content]; ok && id != s.ID {
+		if id, ok := f.find(s.Content); ok && id != s.ID {
 			return nil, fmt.Errorf("added token %q has the id %d, but %d in the vocabulary", s.Content, s.ID, id)
 		}
 	}
@@ -230,7 +230,7 @@ func (f *jsonFile) mergedIDs() ([][2]int32, error) {
 	merges := make([][2]int32, len(f.merges))
 	for i, merge := range f.merges {
 		for j, half := range merge {
-			id, ok := f.vocab[half]
+			id, ok := f.find(half)
 			if !ok {
 				return nil, fmt.Errorf("merge %d of %q and %q: %q is not in the vocabulary", i, merge[0], merge[1], half)
 			}
@@ -257,8 +257,8 @@ func (f *jsonFile) byteTokens(config *BPEConfig) (err error) {
 			merged[merge[0]+merge[1]] = true
 		}
 	}
-	for _, spelled := range f.tokens {
-		id := f.vocab[spelled]
+	for i, spelled := range f.tokens {
+		id := f.ids[i]
 		for int(id) >= len(config.Tokens) {
 			config.Tokens = append(config.Tokens, "")
 		}

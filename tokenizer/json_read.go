@@ -42,10 +42,11 @@ type jsonFile struct {
 	normalizer, preTokenizer, postProcessor, decoding any
 
 	hasModel bool
-	kind     string // of the model; old files do not say
-	vocab    map[string]int32
-	tokens   []string  // in the order of the file
-	scores   []float64 // of a Unigram model
+	kind     string     // of the model; old files do not say
+	tokens   []string   // the vocabulary in the order of the file
+	ids      []int32    // of tokens
+	table    tokenTable // places of tokens
+	scores   []float64  // of a Unigram model
 	merges   [][2]string
 
 	unknown        string // unk_token
@@ -195,21 +196,39 @@ func (f *jsonFile) zero() bool {
 }
 
 func (f *jsonFile) vocabulary() {
-	f.vocab = map[string]int32{}
 	for token := range f.Entries() {
-		id := f.id(token)
-		if _, twice := f.vocab[token]; twice {
-			f.Fail("token %q is listed twice", token)
+		if len(f.tokens) >= MaxVocab {
+			f.Fail("more than %d tokens", MaxVocab)
 			return
 		}
-		f.vocab[token] = id
+		f.ids = append(f.ids, f.id(token))
 		f.tokens = append(f.tokens, token)
 	}
+	f.index()
+}
+
+// index makes tokens findable.
+func (f *jsonFile) index() {
+	var second int32
+	if f.table, _, second = newTokenTable(f.tokens); second >= 0 {
+		f.Fail("token %q is listed twice", f.tokens[second])
+	}
+}
+
+// find returns the id of a token in the vocabulary.
+func (f *jsonFile) find(token string) (int32, bool) {
+	if len(f.table.slots) == 0 {
+		return 0, false
+	}
+	place, ok := f.table.find(token)
+	if !ok {
+		return 0, false
+	}
+	return f.ids[place], true
 }
 
 // pieces reads the vocabulary of a Unigram model: pieces with scores, by id.
 func (f *jsonFile) pieces() {
-	f.vocab = map[string]int32{}
 	for id := range f.Elements() {
 		var piece string
 		var score float64
@@ -230,10 +249,11 @@ func (f *jsonFile) pieces() {
 		if f.Err() != nil {
 			return
 		}
-		f.vocab[piece] = int32(id)
 		f.tokens = append(f.tokens, piece)
+		f.ids = append(f.ids, int32(id))
 		f.scores = append(f.scores, score)
 	}
+	f.index()
 }
 
 // mergeList reads merges as "left right" or ["left","right"].

@@ -143,7 +143,7 @@ func modelBPE(unknown, prefix, suffix string, fuse, bytes, whole bool, vocab jso
 func describeBPE(b *BPE) (any, error) {
 	for _, s := range b.config.Specials {
 		if token, err := bytelevel.Read(s.Content); err == nil && token != s.Content {
-			if id, taken := b.ids[token]; taken {
+			if id, taken := b.ids.find(token); taken {
 				return nil, fmt.Errorf("special token %q is spelled like token %d", s.Content, id)
 			}
 		}

@@ -38,9 +38,9 @@ func ReadMerges(vocab, merges io.Reader, pattern *split.Pattern) (*BPE, error) {
 	for _, merge := range f.merges {
 		made[merge[0]+merge[1]] = true
 	}
-	for _, token := range f.tokens {
+	for i, token := range f.tokens {
 		if strings.HasPrefix(token, "<") && strings.HasSuffix(token, ">") && len(token) > 2 && !made[token] {
-			f.specials = append(f.specials, Special{ID: f.vocab[token], Content: token})
+			f.specials = append(f.specials, Special{ID: f.ids[i], Content: token})
 		}
 	}
 	config := BPEConfig{Split: pattern, Specials: f.specials}

@@ -36,7 +36,9 @@ func LoadTiktoken(r io.Reader, pattern *split.Pattern, specials ...Special) (*BP
 }
 
 func parseTiktoken(data []byte) ([]string, error) {
-	var tokens []string
+	// All tokens share one string: a vocabulary is a hundred thousand of them.
+	blob := make([]byte, 0, len(data))
+	var places []Span // in blob, by rank
 	line := 0
 	for len(data) > 0 {
 		var row []byte
@@ -50,21 +52,27 @@ func parseTiktoken(data []byte) ([]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("line %d: no blank between token and rank", line)
 		}
-		token, err := base64.StdEncoding.AppendDecode(nil, encoded)
-		if err != nil || len(token) == 0 {
+		start := len(blob)
+		var err error
+		if blob, err = base64.StdEncoding.AppendDecode(blob, encoded); err != nil || len(blob) == start {
 			return nil, fmt.Errorf("line %d: the token is not base64", line)
 		}
 		rank, err := strconv.ParseUint(string(number), 10, 32)
 		if err != nil || rank >= MaxVocab {
 			return nil, fmt.Errorf("line %d: rank %q is not a number below %d", line, number, MaxVocab)
 		}
-		for int(rank) >= len(tokens) {
-			tokens = append(tokens, "")
+		for int(rank) >= len(places) {
+			places = append(places, Span{})
 		}
-		if tokens[rank] != "" {
-			return nil, fmt.Errorf("line %d: rank %d is already that of %q", line, rank, tokens[rank])
+		if p := places[rank]; p.Start < p.End {
+			return nil, fmt.Errorf("line %d: rank %d is already that of %q", line, rank, blob[p.Start:p.End])
 		}
-		tokens[rank] = string(token)
+		places[rank] = Span{Start: start, End: len(blob)}
+	}
+	all := string(blob)
+	tokens := make([]string, len(places))
+	for rank, p := range places {
+		tokens[rank] = all[p.Start:p.End]
 	}
 	return tokens, nil
 }

@@ -40,7 +40,7 @@ func (b *BPE) word(w *workspace, word string) []int32 {
 
 func (b *BPE) wordUncached(w *workspace, word string) []int32 {
 	if b.config.WholeWords {
-		if id, ok := b.ids[word]; ok {
+		if id, ok := b.ids.find(word); ok {
 			w.ids = append(w.ids[:0], id)
 			return w.ids
 		}

@@ -110,6 +110,7 @@ func (b *builder) findBase(labels []byte) int32 {
 	tries := 0
 	for slot := max(*start, 1+int(labels[0])); ; slot++ {
 		b.grow(slot + 257)
+		tries++
 		if b.nodes[slot].parent >= 0 {
 			continue
 		}
@@ -122,12 +123,11 @@ func (b *builder) findBase(labels []byte) int32 {
 			}
 		}
 		if fits {
-			if tries > 32 || len(labels) == 1 {
+			if tries > 64 || len(labels) == 1 {
 				*start = slot // what is before it rarely fits
 			}
 			return int32(base)
 		}
-		tries++
 	}
 }
 
