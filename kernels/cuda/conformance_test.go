@@ -2,6 +2,7 @@ package cuda_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"testing"
@@ -19,16 +20,13 @@ func open(o cuda.Options) func() (kernels.Backend, error) {
 	return func() (kernels.Backend, error) { return cuda.Open(o) }
 }
 
-// conforms holds a device to the small cases of the suite; if FORJA_LONG=1 to all of them, and to the small ones again
-// with warps in random order.
+// conforms holds a device to the small cases of the suite; if FORJA_LONG=1 to all but the long ones.
 func conforms(t *testing.T, o cuda.Options) {
-	if os.Getenv("FORJA_LONG") != "1" {
+	if os.Getenv("FORJA_LONG") == "1" {
+		kerneltest.RunNormal(t, open(o))
+	} else {
 		kerneltest.RunSmall(t, open(o))
-		return
 	}
-	kerneltest.Run(t, open(o))
-	o.Seed = 1
-	t.Run("random order", func(t *testing.T) { kerneltest.RunSmall(t, open(o)) })
 }
 
 // Every operation runs on a simulated A100 with the kernels for sm_80, every access checked.
@@ -63,6 +61,21 @@ func TestCard(t *testing.T) {
 			}
 			require.NoError(t, b.Close())
 			kerneltest.Run(t, open(o))
+		})
+	}
+}
+
+// Results are the same bytes whatever the order in which warps and blocks run. FORJA_LONG=1 asks for it: every case runs
+// five times.
+func TestResultsDoNotDependOnTheSchedule(t *testing.T) {
+	if os.Getenv("FORJA_LONG") != "1" {
+		t.Skip("FORJA_LONG is not 1")
+	}
+	for _, capability := range []int{80, 90} {
+		t.Run(fmt.Sprint(capability), func(t *testing.T) {
+			kerneltest.DeterministicSmall(t, func(threads int) (kernels.Backend, error) {
+				return cuda.Open(cuda.Options{Simulate: true, Capability: capability, Workers: threads, Seed: uint64(threads - 1)})
+			})
 		})
 	}
 }

@@ -86,6 +86,9 @@ func Run(t *testing.T, open func() (kernels.Backend, error)) {
 	run(t, open, most)
 }
 
+// RunNormal is Run without the cases that FORJA_LONG adds, for a simulator that cannot afford them.
+func RunNormal(t *testing.T, open func() (kernels.Backend, error)) { run(t, open, normal) }
+
 // RunSmall holds a backend to one small case for each configuration of each operation.
 func RunSmall(t *testing.T, open func() (kernels.Backend, error)) { run(t, open, small) }
 
@@ -157,6 +160,15 @@ func byOperation(l list, most scope, f func(op string, l list)) {
 // Deterministic checks that operations give the same bytes twice in a row, and on a backend with another number of
 // threads. Backends that have no threads may ignore the argument of open.
 func Deterministic(t *testing.T, open func(threads int) (kernels.Backend, error)) {
+	deterministic(t, open, normal)
+}
+
+// DeterministicSmall is Deterministic with the cases of RunSmall.
+func DeterministicSmall(t *testing.T, open func(threads int) (kernels.Backend, error)) {
+	deterministic(t, open, small)
+}
+
+func deterministic(t *testing.T, open func(threads int) (kernels.Backend, error), most scope) {
 	var devices []*kernels.Device
 	for _, threads := range []int{1, 2, 3, 5} {
 		d, err := kernels.OpenDevice(func() (kernels.Backend, error) { return open(threads) })
@@ -171,7 +183,7 @@ func Deterministic(t *testing.T, open func(threads int) (kernels.Backend, error)
 		}()
 	}
 	devices = slices.Insert(devices, 0, devices[0]) // twice in a row
-	byOperation(scenarios(), normal, func(op string, l list) {
+	byOperation(scenarios(), most, func(op string, l list) {
 		t.Run(op, func(t *testing.T) {
 			for _, s := range l {
 				if s.check == nil {
