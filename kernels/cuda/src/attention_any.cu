@@ -41,9 +41,16 @@ struct alignas(16) Shared {
 
 // One chunk of columns of 64 rows, transposed; what does not exist is 0.
 DEV void load_columns(float (&to)[CHUNK][TILE], const Matrix& m, int rows, int column, int columns) {
-  int r = threadIdx.x % TILE, c = threadIdx.x / TILE * 4;
+  int thread = here((int)threadIdx.x), r = thread % TILE, c = thread / TILE * 4;   // addresses are not kept in registers
+  const float* p = (const float*)m.at + (r * m.ld + column + c);
+  if (r < rows && !m.half && column + c + 4 <= columns && ((uint64)p & 15) == 0) {
+    floatx4 v = *(const floatx4*)p;
 UNROLL
-  for (int i = 0; i < 4; i++) to[c + i][r] = r < rows && column + c + i < columns ? get(m, r, column + c + i) : 0;
+    for (int i = 0; i < 4; i++) to[c + i][r] = v[i];
+  } else {
+ROLL
+    for (int i = 0; i < 4; i++) to[c + i][r] = r < rows && column + c + i < columns ? get(m, r, column + c + i) : 0;
+  }
 }
 
 // s = a·bᵀ: dot products of a_rows rows and b_rows rows.
@@ -71,12 +78,18 @@ UNROLL
   }
 }
 
+// A tile, with rows and columns exchanged.
+DEV void transpose(float (&to)[TILE][PITCH], const float (&s)[4][4]) {
+UNROLL
+  for (int c = 0; c < 4; c++) *(floatx4*)&to[x() + 16 * c][y() * 4] = {s[0][c], s[1][c], s[2][c], s[3][c]};
+}
+
 // acc(rows, 64 W) += weightsᵀ·m, over the first n rows of both. A thread has rows 4 y .. and, of each 64 columns, 4 x ..
 template <int W> DEV void weigh(float (&acc)[W][4][4], int rows, const float (&weights)[TILE][PITCH], const Matrix& m, int n, int columns, Shared& sm) {
 ROLL
   for (int r = 0; r < n; r += CHUNK) {
     sync_block();                                     // weights are there, rows free
-    for (int i = threadIdx.x; i < CHUNK * W * TILE; i += THREADS) {
+    for (int i = here((int)threadIdx.x); i < CHUNK * W * TILE; i += THREADS) {
       int k = i / (W * TILE), c = i % (W * TILE);
       sm.rows[k][c] = r + k < n && c < columns ? get(m, r + k, c) : 0;
     }
@@ -165,9 +178,8 @@ UNROLL
       top[i] = most;
 UNROLL
       for (int c = 0; c < 4; c++) {
-        float prob = exp(s[i][c] - base);
-        total += prob;
-        sm.weights[0][x() + 16 * c][y() * 4 + i] = prob;
+        s[i][c] = exp(s[i][c] - base);
+        total += s[i][c];
       }
       sum[i] = fma(sum[i], shrink, total);
 UNROLL
@@ -175,6 +187,7 @@ UNROLL
 UNROLL
         for (int c = 0; c < 4; c++) acc[u][i][c] *= shrink;
     }
+    transpose(sm.weights[0], s);
     weigh(acc, rows, sm.weights[0], matrix(v, ldv, row + k0, shared + slab, flags & HALF_V), n, depth - slab, sm);
   }
 
@@ -265,11 +278,12 @@ UNROLL
 UNROLL
     for (int c = 0; c < 4; c++) {
       int key = x() + 16 * c;
-      float prob = key >= low && key < high ? exp(s[i][c] * p.scale - lse) : 0, change = prob * (ds[i][c] - delta);
-      if (BY_QUERY) sm.weights[0][r][key] = prob, sm.weights[1][r][key] = change;
-      else sm.weights[1][key][r] = change;
+      float prob = key >= low && key < high ? exp(s[i][c] * p.scale - lse) : 0;
+      ds[i][c] = prob * (ds[i][c] - delta);
+      if (BY_QUERY) sm.weights[0][r][key] = prob, sm.weights[1][r][key] = ds[i][c];
     }
   }
+  if (!BY_QUERY) transpose(sm.weights[1], ds);
 }
 
 template <int W> DEV void keys_grad(void* dk, void* dv, int64 lddk, int64 lddv, Operands& p, const Sight& see, const Task& w, int heads, int group,

@@ -279,6 +279,7 @@ UNROLL
       mbar_wait(at.own_full, used++ & 1);
       load_fragments<D>(fq, at.own + group * at.BLOCK);
       load_fragments<D>(fg, at.own + (2 + group) * at.BLOCK);
+      fence_async();                                    // TMA writes next what was read here
       release(at.own_empty);
     }
     for (int j = work.begin; j < work.end; j++, ring.next(STAGES)) {
