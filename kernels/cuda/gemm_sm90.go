@@ -24,7 +24,7 @@ func hopperShared(m, n, stages int) int { return stages*(m+n)*128 + 8*4096 + sta
 func (b *Backend) suitsHopper(p *product) bool {
 	const unit = 16 // bytes of a tensor map's base and strides
 	pairs := func(size int) int { return 2 * size }
-	ok := b.divides(unit, p.out) && (!p.gradient || p.residual.Nil())
+	ok := b.divides(unit, p.out) && p.n%2 == 0 && (!p.gradient || p.residual.Nil())
 	if !p.bias.Nil() {
 		ok = ok && int(b.addr(p.bias))%pairs(p.bias.DType.Size()) == 0
 	}

@@ -18,28 +18,29 @@
 
 constexpr int BK = 64, THREADS = 384, BLOCK = 64 * 128;  // bytes of 64 rows of 128
 
-// What a thread fetches for 32 columns of its two rows: four pairs a row, as they lie in memory.
-struct Fetched { floatx2 bias[4], row[2][4]; };
-
-// A pair of columns; the second exists if `both`, neither unless `there`.
-DEV floatx2 fetch_pair(const void* p, bool half, int64 i, bool there, bool both) {
-  floatx2 v = {0, 0};
-  if (!there) return v;
-  if (half) {
-    const bf16* q = (const bf16*)p + i;
-    v.x = as_float(both ? *(const uint32*)q : q->x);
-  } else {
-    const float* q = (const float*)p + i;
-    if (both) v = *(const floatx2*)q;
-    else v.x = *q;
+// Four pairs of neighbours in a row, eight columns apart, as they lie in memory: bf16 pairs in the first word. Those at `left` columns
+// and beyond do not exist and are 0.
+struct Pairs {
+  floatx2 v[4];
+  DEVICE void fetch(const void* p, bool half, int64 i, int left) {
+UNROLL
+    for (int j = 0; j < 4; j++) v[j] = floatx2{0, 0};
+    if (half) {
+      const bf16* q = (const bf16*)p + i;
+      UNROLL for (int j = 0; j < 4; j++) if (j * 8 < left) v[j].x = as_float(*(const uint32*)(q + j * 8));
+    } else {
+      const float* q = (const float*)p + i;
+      UNROLL for (int j = 0; j < 4; j++) if (j * 8 < left) v[j] = *(const floatx2*)(q + j * 8);
+    }
   }
-  return v;
-}
-DEV floatx2 unpack_pair(floatx2 v, bool half) {
-  if (!half) return v;
-  uint32 u = as_uint(v.x);
-  return floatx2{low_bf16(u), high_bf16(u)};
-}
+  DEVICE floatx2 get(int j, bool half) const {
+    uint32 u = as_uint(v[j].x);
+    return half ? floatx2{low_bf16(u), high_bf16(u)} : v[j];
+  }
+};
+
+// What a thread fetches for 32 columns of its two rows.
+struct Fetched { Pairs bias, row[2]; };
 
 // The epilogue, as in gemm_epilogue.h, with these limits: pre, where it is stored, has the type of out; GRADIENT excludes residual, so
 // that one matrix at most is read.
@@ -51,20 +52,37 @@ struct Finish {
   uint32 flags;
 
   DEVICE bool reads_pre() const { return flags & GRADIENT; }
+  DEVICE bool plain() const { return !pre && act == NO_ACTIVATION; }
   DEVICE bool writes_pre() const { return pre && !(flags & GRADIENT); }
   // Fetches pairs of columns col, col+8, ... of rows row and row+8.
   DEVICE void fetch(Fetched& f, int row, int col) const {
     const void* p = reads_pre() ? pre : residual;
     bool half = flags & (reads_pre() ? PRE_BF16 : RESIDUAL_BF16);
     int64 ld = reads_pre() ? ldp : ldr;
+    if (bias) f.bias.fetch(bias, flags & BIAS_BF16, col, n - col);
+    if (p) { UNROLL for (int h = 0; h < 2; h++) f.row[h].fetch(p, half, (row + h * 8) * ld + col, row + h * 8 < m ? n - col : 0); }
+  }
+  // Scales 32 columns of two rows, as wgmma has them, and adds bias.
+  DEVICE void start(float (&v)[16], const Fetched& f) const {
+    if (bias) {
+      bool half = flags & BIAS_BF16;
 UNROLL
-    for (int j = 0; j < 4; j++) {
-      int c = col + j * 8;
-      bool there = c < n, both = c + 1 < n;
-      if (bias) f.bias[j] = fetch_pair(bias, flags & BIAS_BF16, c, there, both);
-      if (p) {
-        UNROLL for (int h = 0; h < 2; h++) f.row[h][j] = fetch_pair(p, half, (row + h * 8) * ld + c, there && row + h * 8 < m, both);
+      for (int j = 0; j < 4; j++) {
+        floatx2 b = f.bias.get(j, half);
+        v[4 * j] = fma(v[4 * j], scale, b.x), v[4 * j + 1] = fma(v[4 * j + 1], scale, b.y);
+        v[4 * j + 2] = fma(v[4 * j + 2], scale, b.x), v[4 * j + 3] = fma(v[4 * j + 3], scale, b.y);
       }
+    } else {
+      UNROLL for (int j = 0; j < 16; j++) v[j] = mul(v[j], scale);
+    }
+  }
+  // What was fetched of the rows, in the order of v.
+  DEVICE void rows_of(float (&x)[16], const Fetched& f) const {
+    bool half = flags & (reads_pre() ? PRE_BF16 : RESIDUAL_BF16);
+UNROLL
+    for (int j = 0; j < 8; j++) {
+      floatx2 w = f.row[j & 1].get(j >> 1, half);
+      x[2 * j] = w.x, x[2 * j + 1] = w.y;
     }
   }
 };
@@ -132,23 +150,9 @@ UNROLL
     }
     int c = col + s % GROUPS * 32, part = half ? s & 1 : 0;
     if (!AHEAD) e.fetch(f, row + g, c + q);
-    UNROLL for (int j = 0; j < 16; j++) v[j] = mul(v[j], e.scale);
-    if (e.bias) {
-UNROLL
-      for (int j = 0; j < 4; j++) {
-        floatx2 b = unpack_pair(f.bias[j], e.flags & BIAS_BF16);
-        v[4 * j] += b.x, v[4 * j + 1] += b.y, v[4 * j + 2] += b.x, v[4 * j + 3] += b.y;
-      }
-    }
+    e.start(v, f);
     float x[16];
-    if (e.reads_pre() || e.residual) {
-      bool x_half = e.flags & (e.reads_pre() ? PRE_BF16 : RESIDUAL_BF16);
-UNROLL
-      for (int j = 0; j < 8; j++) {
-        floatx2 w = unpack_pair(f.row[j & 1][j >> 1], x_half);
-        x[2 * j] = w.x, x[2 * j + 1] = w.y;
-      }
-    }
+    if (e.reads_pre() || e.residual) e.rows_of(x, f);
     if (AHEAD && s + 1 < MI * GROUPS) e.fetch(f, row + g + ((s + 1) % GROUPS ? 0 : 64), col + (s + 1) % GROUPS * 32 + q);
     if (e.writes_pre()) {
       if (part == 0) to_pre = buffers.take();
@@ -176,6 +180,30 @@ UNROLL
     put(to, half, part, v);
     if (part == half) buffers.send(to, e.out, c - part * 32, row, slice);
     if ((s + 1) % GROUPS == 0) row += 64;
+  }
+}
+
+// finish_rows where there are scale, bias and residual alone, and nothing that hides the work: unrolled, with a few instructions for
+// an element.
+template <int MI, int N> DEV void store_rows(const Finish& e, Buffers& buffers, Fetched& f, const float (&acc)[MI][N], int row, int col, int slice) {
+  constexpr int GROUPS = N / 16;
+  int g = lane() >> 2, q = (lane() & 3) * 2;
+  bool half = e.flags & OUT_BF16;
+  uint32 to = 0;
+UNROLL
+  for (int s = 0; s < MI * GROUPS; s++) {
+    int c = col + s % GROUPS * 32, r = row + s / GROUPS * 64;
+    float v[16], x[16];
+    UNROLL for (int j = 0; j < 16; j++) v[j] = acc[s / GROUPS][s % GROUPS * 16 + j];
+    e.start(v, f);
+    if (e.residual) {
+      e.rows_of(x, f);
+      UNROLL for (int j = 0; j < 16; j++) v[j] += x[j];
+    }
+    if (s + 1 < MI * GROUPS) e.fetch(f, row + (s + 1) / GROUPS * 64 + g, col + (s + 1) % GROUPS * 32 + q);
+    if (s % 2 == 0 || !half) to = buffers.take();
+    put(to, half, half ? s % 2 : 0, v);
+    if (s % 2 == 1 || !half) buffers.send(to, e.out, half ? c - 32 : c, r, slice);
   }
 }
 
@@ -310,7 +338,8 @@ UNROLL
       UNROLL for (int i = 0; i < MI; i++) wg_hold(acc[i]);
       release(last);
       if (!COOPERATIVE) skip(id + stride);
-      finish_rows<COOPERATIVE>(e, buffers, f, acc, row, col, tiles.part);
+      if (COOPERATIVE && e.plain()) store_rows(e, buffers, f, acc, row, col, tiles.part);
+      else finish_rows<COOPERATIVE>(e, buffers, f, acc, row, col, tiles.part);
     }
     if (lane() == 0) bulk_wait<0>();
     sync_warp();
