@@ -6,7 +6,7 @@ TESTFLAGS ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test test-all race speedrun bench lint generate ptx sass clean
+.PHONY: help build test test-all race speedrun bench lint generate ptx sass gpu-bundle clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -47,5 +47,13 @@ ptx: ## compile the CUDA kernels again (needs clang-22, Debian: apt-get install 
 sass: ptx ## compare what ptxas makes of them with the committed table (CUDA_TOOLS=folder of ptxas and nvdisasm)
 	$(GO) run ./kernels/cuda/gen sass
 
-clean: ## remove what build made
-	rm -f forja
+gpu-bundle: ## build into build/gpu what bench/gpu.sh needs on a machine with a card, and no Go
+	mkdir -p build/gpu/peers
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/gpu/forja ./cmd/forja
+	$(GO) test -c -trimpath -ldflags '-s -w' -o build/gpu/cuda.test ./kernels/cuda
+	cp bench/gpu.sh build/gpu/
+	cp bench/peers/torch_gpu.py bench/peers/gpu_report.py build/gpu/peers/
+	@du -sh build/gpu
+
+clean: ## remove what build and gpu-bundle made
+	rm -rf forja build

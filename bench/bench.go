@@ -68,6 +68,7 @@ type Step struct {
 	Batch     int    // sequences
 	Context   int    // tokens of each
 	Recompute bool
+	LoRA      int // rank of adapters on every projection; 0 trains everything
 }
 
 // A Result is one measured figure. Its name is path-like: what, dtype, and which.

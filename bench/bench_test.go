@@ -83,7 +83,7 @@ func TestStepAccountsForItsTime(t *testing.T) {
 		assert.InDelta(t, 1, sum, 1e-9)
 		c, err := model.Preset(f.Model)
 		require.NoError(t, err)
-		_, _, plans, err := prepare(tiny(c), kernels.F32, train.Shape{Rows: 4, Micro: 4, Length: 16})
+		_, _, plans, err := prepare(tiny(c), kernels.F32, train.Shape{Rows: 4, Micro: 4, Length: 16}, 0)
 		require.NoError(t, err)
 		assert.Equal(t, plans.First.Calls+plans.Norm.Calls+plans.Update.Calls, launches, "every kernel of an update")
 	}

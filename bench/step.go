@@ -23,6 +23,7 @@ type StepFigures struct {
 	Batch        int     `json:"batch"`
 	Time         int     `json:"time"` // tokens of a sequence
 	Recompute    bool    `json:"recompute"`
+	LoRA         int     `json:"lora,omitempty"` // rank of the adapters; the base is frozen
 	TokS         float64 `json:"tok_s"`
 	TokSMedian   float64 `json:"tok_s_median"`
 	GFLOPS       float64 `json:"gflops"` // by 6N + 6·L·C·T a token
@@ -67,12 +68,17 @@ func tiny(c model.Config) model.Config {
 }
 
 // prepare builds a model's training and compiles it.
-func prepare(c model.Config, d kernels.DType, s train.Shape) (*model.Model, *optim.Optimizer, *train.Plans, error) {
+func prepare(c model.Config, d kernels.DType, s train.Shape, lora int) (*model.Model, *optim.Optimizer, *train.Plans, error) {
 	m, err := model.New(c)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	m.SetDType(d)
+	if lora > 0 {
+		if err := m.Adapt(model.LoRA{Rank: lora, Alpha: float64(2 * lora), Targets: []string{"all-linear"}}); err != nil {
+			return nil, nil, nil, err
+		}
+	}
 	o, err := optim.New(optim.Config{Kind: "adamw", Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Decay: 0.1}, m)
 	if err != nil {
 		return nil, nil, nil, err
@@ -92,7 +98,7 @@ func (r *rig) step(ctx context.Context, c model.Config, d kernels.DType) (Result
 	}
 	shape := train.Shape{Rows: r.Step.Batch, Micro: r.Step.Batch, Length: r.Step.Context, Recompute: r.Step.Recompute}
 	began := time.Now()
-	m, o, plans, err := prepare(c, d, shape)
+	m, o, plans, err := prepare(c, d, shape, r.Step.LoRA)
 	if err != nil {
 		return Result{}, err
 	}
@@ -118,8 +124,12 @@ func (r *rig) step(ctx context.Context, c model.Config, d kernels.DType) (Result
 		return Result{}, err
 	}
 	tokens := float64(shape.Rows * shape.Length)
-	res := ts[0].result(fmt.Sprintf("step/%v", d), d, tokens, "tok/s")
-	f := &StepFigures{Model: r.Step.Model, Parameters: c.Params(), Batch: shape.Rows, Time: shape.Length, Recompute: shape.Recompute,
+	name := fmt.Sprintf("step/%v", d)
+	if r.Step.LoRA > 0 {
+		name = fmt.Sprintf("lora%d/%v", r.Step.LoRA, d)
+	}
+	res := ts[0].result(name, d, tokens, "tok/s")
+	f := &StepFigures{Model: r.Step.Model, Parameters: c.Params(), Batch: shape.Rows, Time: shape.Length, Recompute: shape.Recompute, LoRA: r.Step.LoRA,
 		TokS: res.Rate, TokSMedian: tokens / res.Median, GFLOPS: res.Rate * c.FLOPs(shape.Length) / 1e9, PeakGFLOPS: peak / 1e9,
 		PlannedBytes: plans.Memory().Total(), PeakRSS: peakRSS(), CompileS: compile.Seconds()}
 	f.MFU = f.GFLOPS / f.PeakGFLOPS

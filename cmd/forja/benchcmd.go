@@ -35,6 +35,7 @@ func (a *app) benchCmd() *cobra.Command {
 	f.IntVar(&o.Step.Batch, "step.batch", 4, "sequences of a step")
 	f.IntVar(&o.Step.Context, "step.context", 256, "tokens of a sequence")
 	f.BoolVar(&o.Step.Recompute, "step.recompute", false, "compute blocks again in the backward pass, to save memory")
+	f.IntVar(&o.Step.LoRA, "step.lora", 0, "train adapters of this rank on every projection instead of the model")
 	c.RunE = func(c *cobra.Command, what []string) error {
 		if len(what) == 0 {
 			what = []string{"all"}
@@ -65,8 +66,8 @@ func (a *app) benchCmd() *cobra.Command {
 			}
 			o.Open = open
 		}
-		if o.Rounds < 1 || o.Step.Batch < 1 || o.Step.Context < 1 || o.Threads < 0 {
-			return usagef("--rounds, --step.batch and --step.context must be at least 1, --threads at least 0")
+		if o.Rounds < 1 || o.Step.Batch < 1 || o.Step.Context < 1 || o.Threads < 0 || o.Step.LoRA < 0 {
+			return usagef("--rounds, --step.batch and --step.context must be at least 1, --threads and --step.lora at least 0")
 		}
 		preset, err := model.Preset(o.Step.Model)
 		if err != nil {

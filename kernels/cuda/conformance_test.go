@@ -39,7 +39,8 @@ func TestSimulated90(t *testing.T) {
 	conforms(t, cuda.Options{Simulate: true, Capability: 90, Check: true})
 }
 
-// Where there is a card, it passes the whole suite with each set of kernels that it takes. FORJA_CUDA=1 demands a card.
+// Where there is a card, it passes the whole suite with each set of kernels that it takes. FORJA_CUDA=1 demands a card; FORJA_SMALL=1 leaves all but the
+// small cases out.
 func TestCard(t *testing.T) {
 	for _, target := range []string{"sm_80", "sm_90a"} {
 		t.Run(target, func(t *testing.T) {
@@ -60,6 +61,10 @@ func TestCard(t *testing.T) {
 				t.Logf("%-40s %3d registers %5d local %6d shared %.2f s", k.Kernel, k.Registers, k.LocalBytes, k.StaticShared, k.Seconds)
 			}
 			require.NoError(t, b.Close())
+			if os.Getenv("FORJA_SMALL") == "1" {
+				kerneltest.RunSmall(t, open(o))
+				return
+			}
 			kerneltest.Run(t, open(o))
 		})
 	}
