@@ -4,6 +4,9 @@ import "math/bits"
 
 // The blocks of a cluster run together, as one unit, and reach each other's shared memory: distributed shared memory.
 
+// maxCluster is the size of a cluster that every device of compute capability 9.0 can place.
+const maxCluster = 8
+
 func init() {
 	families["mapa"] = translateMapa
 	families["getctarank"] = translateRank

@@ -37,11 +37,17 @@ type launch struct {
 	stop    atomic.Bool
 }
 
+// tap, if a test has set it, sees every launch before it begins.
+var tap func(k *Kernel, h *Heap, grid, dim [3]uint32, shared int, args []byte)
+
 // Launch runs the kernel over a grid of blocks and waits for its end. shared is the size of dynamic
 // shared memory in bytes; args is the parameter block, laid out as Params says. A program that does
 // something wrong ends in an error that names its place; what other blocks had written until then
 // stays written.
 func (k *Kernel) Launch(h *Heap, grid, dim [3]uint32, shared int, args []byte, o Options) error {
+	if tap != nil {
+		tap(k, h, grid, dim, shared, args)
+	}
 	l, err := k.prepare(h, grid, dim, shared, args, o)
 	if err != nil {
 		return fmt.Errorf("launching %s: %w", k.Name, err)
@@ -107,6 +113,9 @@ func (k *Kernel) prepare(h *Heap, grid, dim [3]uint32, shared int, args []byte, 
 			return nil, fmt.Errorf("grid %v is not a multiple of the cluster %v", grid, l.cluster)
 		}
 		size *= int(l.cluster[i])
+	}
+	if size > maxCluster {
+		return nil, fmt.Errorf("clusters %v of more than %d blocks, which not every device can place", l.cluster, maxCluster)
 	}
 	l.units = int(blocks) / size
 	if l.o.Steps == 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 )
 
 // TensorType is CUtensorMapDataType: the element type of a tensor map.
@@ -93,6 +94,13 @@ func (t *TensorMap) check() error {
 		}
 		if s := t.Stride[i-1]; s%16 != 0 || s >= 1<<40 {
 			return bad("stride %d bytes of dimension %d is not a multiple of 16 below 2^40", s, i)
+		}
+	}
+	last := (t.Dim[0] - 1) * size // offset of the last element
+	for i := range t.Rank - 1 {
+		hi, lo := bits.Mul64(t.Dim[i+1]-1, t.Stride[i])
+		if last += lo; hi != 0 || last < lo || last >= 1<<62 || t.Address >= 1<<62 {
+			return bad("the tensor does not fit into the address space")
 		}
 	}
 	row := uint64(t.Box[0]) * size
