@@ -153,6 +153,7 @@ func (w *warp) landCopies(m uint32, n int) {
 		each(c.lanes&m, func(l int) {
 			if c.group[l] < x.group[l]-n {
 				w.landCopy(c, l)
+				w.settleWrite(c, l)
 			}
 		})
 	}

@@ -136,7 +136,7 @@ var asyncBugs = map[string][]hopperBug{
 	"pipeline__groups": {
 		{"waits for one group too few", `cp\.async\.wait_group 2;`, 1, `cp.async.wait_group 3;`, "which an asynchronous copy has written"},
 		{"does not wait", `cp\.async\.wait_group 2;`, 1, ``, "which an asynchronous copy has written"},
-		{"no barrier", `bar\.sync \s*0;`, 1, ``, "that nobody has written"},
+		{"no barrier", `bar\.sync \s*0;`, 1, ``, "with no synchronisation between"},
 		{"a group is not closed", `cp\.async\.commit_group;`, 2, ``, "which an asynchronous copy has written"},
 		{"copies are overwritten", `(cp\.async\.cg\.shared\.global \[)(%r\d+)(\], \[%rd\d+\], 16, %r\d+;)`, 2, `$1$2-2048$3`, "with no synchronisation between"},
 		{"misaligned", `(cp\.async\.cg\.shared\.global \[)(%r\d+)(\], \[%rd\d+\], 16, %r\d+;)`, 2, `$1$2+8$3`, "is not a multiple of 16 bytes"},
@@ -215,6 +215,8 @@ func TestWgmmaBugsAreCaught(t *testing.T) {
 	const wait, multiply = `wgmma\.wait_group\.sync\.aligned 0;`, `(wgmma\.mma_async[^;]*;)`
 	for _, b := range []hopperBug{
 		{"no fence between threads' writes and wgmma", `fence\.proxy\.async;`, 1, ``, "without a fence.proxy.async after it"},
+		{"cp.async after the fence", `fence\.proxy\.async;`, 1, `fence.proxy.async; cp.async.cg.shared.global [%r1], [%rd0], 16; cp.async.wait_all;`, "without a fence.proxy.async after it"},
+		{"cp.async not waited for", `fence\.proxy\.async;`, 1, `cp.async.cg.shared.global [%r1], [%rd0], 16; cp.async.commit_group; fence.proxy.async;`, "which an asynchronous copy has written"},
 		{"no barrier between them", `bar\.sync 0;`, 1, ``, "that nobody has written"},
 		{"accumulator set after the fence", `(wgmma\.fence\.sync\.aligned;)`, 1, `$1 mov.f32 %f3, %f2;`, "register %f2, an accumulator, has been used since"},
 		{"accumulator read in flight", wait, 1, `mov.f32 %f100, %f3; wgmma.wait_group.sync.aligned 0;`, "reads register %f3, an accumulator of a wgmma under way"},

@@ -351,6 +351,21 @@ func (w *warp) launchWrite(l int, b *block, at uint32, n int) {
 	}
 }
 
+// settleWrite makes what a cp.async has written an ordinary write of its thread, which has waited for it: so a fence.proxy.async
+// must follow before wgmma or a bulk copy reads it.
+func (w *warp) settleWrite(x *copyAsync, l int) {
+	c := w.b.check
+	if c == nil {
+		return
+	}
+	who, at := uint32(w.ext.copies.actor<<6|l), x.dst[l]
+	for i := at >> c.shift; i<<c.shift < at+uint32(x.n); i++ {
+		if h := &c.cells[i]; h.w.who == who && h.w.clock == uint32(x.serial+1) {
+			h.w = access{uint32(w.self<<6 | l), w.clocks[w.self], h.w.pc}
+		}
+	}
+}
+
 // launchBulk checks and notes what a load will write to its last target.
 func (w *warp) launchBulk(c *bulkLoad) {
 	x := c.targets[len(c.targets)-1]
