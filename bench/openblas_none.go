@@ -1,4 +1,4 @@
-//go:build !linux || !(amd64 || arm64) || noopenblas
+//go:build !linux || !(amd64 || arm64) || noopenblas || nocuda
 
 package bench
 
