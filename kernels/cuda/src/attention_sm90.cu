@@ -128,8 +128,8 @@ DEV void consume(const Plan<D, GROUPS, KEYS>& at, const Shape& shape, int group,
     clear(o);
 
     auto stage = [&](int n) DEVICE { return n & 1; };
-    auto wait = [&](uint32 full, int n) { mbar_wait(full + stage(n) * 8, n >> 1 & 1); };
-    auto pass_by = [&]() DEVICE {                              // a tile that only other groups see
+    auto wait = [&](uint32 full, int n) DEVICE { mbar_wait(full + stage(n) * 8, n >> 1 & 1); };
+    auto pass_by = [&]() DEVICE {                       // a tile that only other groups see
       wait(at.k_full, n);
       release(at.k_empty + stage(n) * 8);
       turns.take();
