@@ -129,6 +129,17 @@ func TestLibrariesStayWhereTheyBelong(t *testing.T) {
 	}
 }
 
+// The tag nocuda makes a program that needs no C library: see kernels/cuda/driver.
+func TestWithoutCUDANothingNeedsPurego(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "-tags", "nocuda", "./cmd/forja")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "forja/kernels/cuda/driver")
+	assert.NotContains(t, string(out), "purego")
+}
+
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	for _, p := range packages(t) {
 		if len(p.GoFiles) > 0 {
