@@ -181,3 +181,16 @@ func TestReductionsAgreeWithTheirDefinition(t *testing.T) {
 	require.Equal(t, uint16(1), roundF16(math.Float32frombits(0x33000001)))
 	require.Equal(t, uint16(0), roundF16(math.Float32frombits(0x33000000)))
 }
+
+func TestBulkLoadSeesWhatWasFenced(t *testing.T) {
+	for _, fence := range []string{"fence.proxy.async", "fence.proxy.async.global"} {
+		b := hopperBug{old: `(cp\.async\.bulk\.shared::cluster\.global\S+ \[%r\d+\], \[(%rd\d+)\])`, n: 1,
+			new: `{ .reg .b32 q; ld.global.u32 q, [$2]; st.global.u32 [$2], q; ` + fence + `; } $1`}
+		m, err := Parse(b.plant(t, hopperSource(t, "async.ptx"), "bulk__all"))
+		require.NoError(t, err)
+		r := newRig(t)
+		x := make([]uint32, 256)
+		p := params(r.empty(1024), r.words(x), r.bytes(make([]byte, 1024)), r.words(x), r.words(x), int32(1024))
+		require.NoError(t, m.Kernels["bulk__all"].Launch(r.h, [3]uint32{1, 1, 1}, [3]uint32{128, 1, 1}, 1024, p, Options{Check: true}))
+	}
+}

@@ -154,6 +154,9 @@ var asyncBugs = map[string][]hopperBug{
 		{"an mbarrier is overwritten", `(mbarrier\.arrive\.shared::cta\.b64 _, \[(%r\d+)\];)`, 1, `$1 { .reg .b32 q; mov.u32 q, 0; st.shared.b32 [$2], q; }`, "an mbarrier"},
 	},
 	"bulk__all": {
+		{"reads what it has just written", `(cp\.async\.bulk\.shared::cluster\.global\S+ \[%r\d+\], \[(%rd\d+)\])`, 1, `{ .reg .b32 q; ld.global.u32 q, [$2]; st.global.u32 [$2], q; } $1`, "without a fence.proxy.async after it"},
+		{"reads what it has just written, after a fence for shared memory", `(cp\.async\.bulk\.shared::cluster\.global\S+ \[%r\d+\], \[(%rd\d+)\])`, 1,
+			`{ .reg .b32 q; ld.global.u32 q, [$2]; st.global.u32 [$2], q; fence.proxy.async.shared::cta; } $1`, "without a fence.proxy.async after it"},
 		{"no fence before the stores", `fence\.proxy\.async\.shared::cta;`, 1, ``, "without a fence.proxy.async after it"},
 		{"no barrier before the stores", `bar\.sync \s*0;`, 2, ``, "with no synchronisation between"},
 		{"does not wait for the load", tryWait, 1, waitEnded, "which an asynchronous copy has written"},

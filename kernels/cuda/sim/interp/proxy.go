@@ -1,6 +1,9 @@
 package interp
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // blockExt is what asynchronous copies and products keep per block.
 type blockExt struct {
@@ -36,10 +39,9 @@ func init() {
 	extend("fence", "proxy", func(o *operands) op {
 		switch {
 		case o.has("async"):
-			o.one("shared::cta", "shared::cluster", "global")
-			global := o.has("global")
+			space := o.one("shared::cta", "shared::cluster", "global")
 			o.want(0, 0)
-			return func(w *warp, m uint32) { w.fenceProxy(m, !global) }
+			return func(w *warp, m uint32) { w.fenceProxy(m, space != "global", space == "global" || space == "") }
 		case o.has("tensormap::generic"), o.has("alias"):
 			o.one("acquire", "release")
 			o.one("cta", "cluster", "gpu", "sys")
@@ -211,6 +213,31 @@ func (w *warp) checkRead(l int, addr uint64, n int) {
 	w.readGlobal(l, addr, n)
 	if w.b.check != nil && n > 0 {
 		w.checkGlobal(l, addr, n, true, false, false)
+	}
+}
+
+// checkBulkRead is checkRead for the asynchronous proxy: what this block or cluster has written needs a fence.
+func (w *warp) checkBulkRead(l int, addr uint64, n int) {
+	w.checkRead(l, addr, n)
+	if w.b.check == nil || n == 0 {
+		return
+	}
+	a := w.run.h.find(addr)
+	off, shift := int(addr-a.addr), w.run.races.shift
+	t := w.table(a)
+	for i := off >> shift; i<<shift < off+n; i++ {
+		p := t.pages[i>>pageShift].Load()
+		p.mu.Lock()
+		c := p.cells[i&(pageCells-1)]
+		p.mu.Unlock()
+		by := c.w
+		if by.pc &^= atomicAccess; by.clock == 0 || c.wunit != uint32(w.u.id) || strings.HasPrefix(w.run.k.code[by.pc].name, "cp.") {
+			continue
+		}
+		if !w.proxyFenced(&by, true) {
+			faultf(l, "reads offset %d of %s asynchronously, which %s has written%s without a fence.proxy.async after it (and before the synchronisation)",
+				i<<shift, a.name, w.u.thread(&by), w.run.line(&by))
+		}
 	}
 }
 

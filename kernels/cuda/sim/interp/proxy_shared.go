@@ -192,31 +192,43 @@ func (w *warp) orderedOrOwn(a *access, l int) bool {
 }
 
 // proxyFence is one fence.proxy.async of a warp.
-type proxyFence struct{ clock, lanes uint32 }
+type proxyFence struct {
+	clock, lanes   uint32
+	shared, global bool
+}
 
-// needFence faults unless the thread that made an ordinary write executed fence.proxy.async afterwards, and the warp knows.
-func (w *warp) needFence(l int, c *checker, off int, a *access, verb string) {
+// proxyFenced tells whether the thread that made an ordinary write executed a fence.proxy.async for that kind of memory afterwards, and
+// the warp knows. What is not a thread's write needs none.
+func (w *warp) proxyFenced(a *access, global bool) bool {
 	who := int(a.who >> 6)
 	per := len(w.b.warps)
 	if a.clock == 0 || who >= per*len(w.u.blocks) {
-		return
+		return true
 	}
 	writer := w.u.blocks[who/per].warps[who%per]
 	for _, f := range writer.ext.fences {
-		if f.clock >= a.clock && f.lanes>>(a.who&31)&1 == 1 && (writer == w || who < len(w.clocks) && f.clock < w.clocks[who]) {
-			return
+		if f.clock >= a.clock && f.lanes>>(a.who&31)&1 == 1 && (f.global && global || f.shared && !global) &&
+			(writer == w || who < len(w.clocks) && f.clock < w.clocks[who]) {
+			return true
 		}
+	}
+	return false
+}
+
+// needFence faults unless the thread that made an ordinary write executed fence.proxy.async afterwards, and the warp knows.
+func (w *warp) needFence(l int, c *checker, off int, a *access, verb string) {
+	if w.proxyFenced(a, false) {
+		return
 	}
 	faultf(l, "%s shared memory at offset %d%s asynchronously, which %s has written%s without a fence.proxy.async after it (and before the synchronisation)",
 		verb, off, w.whose(c.b), w.u.thread(a), w.run.line(a))
 }
 
 // fenceProxy is fence.proxy.async by the lanes in m.
-func (w *warp) fenceProxy(m uint32, shared bool) {
-	if !shared {
-		return
+func (w *warp) fenceProxy(m uint32, shared, global bool) {
+	if shared {
+		w.fenceBarriers(m)
 	}
-	w.fenceBarriers(m)
 	if w.b.check == nil {
 		return
 	}
@@ -224,7 +236,7 @@ func (w *warp) fenceProxy(m uint32, shared bool) {
 	if len(w.ext.fences) == keep {
 		w.ext.fences = append(w.ext.fences[:0], w.ext.fences[1:]...)
 	}
-	w.ext.fences = append(w.ext.fences, proxyFence{w.clocks[w.self], m})
+	w.ext.fences = append(w.ext.fences, proxyFence{w.clocks[w.self], m, shared, global})
 	w.clocks[w.self]++
 }
 

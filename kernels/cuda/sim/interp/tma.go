@@ -173,7 +173,7 @@ func translateBulkLoad(o *operands, tensor bool) op {
 				if from%16 != 0 {
 					faultf(l, "source address %#x is not a multiple of 16", from)
 				}
-				w.checkRead(l, from, c.bytes)
+				w.checkBulkRead(l, from, c.bytes)
 			}
 			to, off := w.resolve(l, D[l]+dstOff, c.bytes, windowCluster)
 			if off%align != 0 {
@@ -211,7 +211,7 @@ func translateBulkLoad(o *operands, tensor bool) op {
 				size := uint64(t.Type.Size())
 				_ = t.rows(at, func(r boxRow) error {
 					if r.hi > r.lo {
-						w.checkRead(l, r.at, (r.hi-r.lo)*int(size))
+						w.checkBulkRead(l, r.at, (r.hi-r.lo)*int(size))
 					}
 					return nil
 				})
