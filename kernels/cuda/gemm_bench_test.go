@@ -32,8 +32,10 @@ func BenchmarkProducts(bench *testing.B) {
 	for _, m := range models {
 		for _, pr := range m.projections {
 			for _, p := range pr.products(b, m.tokens) {
-				p.residual = kernels.Tensor{}
-				for _, t := range []*kernels.Tensor{&p.a, &p.b, &p.out} {
+				for _, t := range []*kernels.Tensor{&p.a, &p.b, &p.out, &p.bias, &p.pre, &p.residual} {
+					if t.Nil() {
+						continue
+					}
 					buf, err := b.Alloc(t.Size() * t.DType.Size())
 					if err != nil {
 						bench.Fatal(err)

@@ -142,16 +142,37 @@ func worthSplitting(p *product, t *gemmTile, splits, work int) bool {
 	return splits <= most && splits*p.m*aligned(p.n, 4)*4 <= work && ceilDiv(p.k, t.k) >= shortest*splits
 }
 
+// finishing is about how many instructions the epilogue takes for an element of out, counted on the simulator.
+func (p *product) finishing(splits int) float64 {
+	n := 5.0
+	if splits > 1 {
+		return n // partial sums
+	}
+	for _, part := range []struct {
+		there bool
+		n     float64
+	}{
+		{!p.bias.Nil(), 2}, {!p.residual.Nil(), 6}, {!p.pre.Nil() && !p.gradient, 4}, {p.act != kernels.NoActivation, 9}, {p.gradient, 10},
+	} {
+		if part.there {
+			n += part.n
+		}
+	}
+	return n
+}
+
 // seconds is about how long a product takes.
 //
-// A multiprocessor works on its share of the blocks at the speed of the arithmetic or of the second-level cache, whichever
-// is slower, and the last round of blocks is as long as the others. Memory is read once and written once at least. To that come
-// the filling of pipelines and the epilogue, unless tiles take turns, and for slices their way through memory and another launch.
+// A multiprocessor works on its share of the tiles at the speed of the arithmetic or of the second-level cache, whichever
+// is slower, and the last round of tiles is as long as the others. Memory is read once and written once at least. To that come
+// the filling of pipelines and the epilogue, which tiles that take turns hide, and for slices their way through memory and
+// another launch.
 func (c *card) seconds(p *product, t *gemmTile, splits, sms int) float64 {
 	const (
 		fill    = 700  // cycles from the start of a tile to its first product, and from the last to the epilogue
-		store   = 32   // elements of out in a cycle of an epilogue
-		turn    = 200  // cycles between tiles that are made in turns
+		turn    = 200  // cycles from one tile to the next where they take turns
+		issue   = 90   // instructions of threads in a cycle of an epilogue
+		single  = 58   // the same in the epilogue of one of two warpgroups
 		launch  = 2e-6 // seconds
 		segment = 0.9  // of the memory's bandwidth
 	)
@@ -169,10 +190,11 @@ func (c *card) seconds(p *product, t *gemmTile, splits, sms int) float64 {
 	loads := float64((t.m + t.n/cluster) * t.k * size)
 	step := math.Max(flops/(peak*t.rate), loads/c.l2)
 	alone := 1 + 0.5*float64(max(t.blocks-share, 0))/float64(t.blocks) // fewer blocks hide less
-	round, rest := step*float64(steps)*alone, fill+float64(t.m*t.n)/store
-	cycles := (round + rest/float64(min(t.blocks, share))) * float64(share)
+	round, leave := step*float64(steps)*alone, float64(t.m*t.n)*p.finishing(splits)
+	cycles := (round + (fill+leave/issue)/float64(min(t.blocks, share))) * float64(share)
 	if t.turns {
-		cycles = (round+turn)*float64(share) + rest
+		leave = leave/single + turn
+		cycles = math.Max(round+turn, (round+leave)/2)*float64(share) + fill + leave
 	}
 	seconds := cycles / c.clock
 	area := p.m * p.n

@@ -21,10 +21,13 @@ func dense(b *Backend, d kernels.DType, rows, cols int) kernels.Tensor {
 	return kernels.New(&buffer{b: b, at: 1 << 20, size: rows * cols * d.Size()}, d, rows, cols)
 }
 
-// A projection of a model, y(·,n) = x(·,k)·wᵀ.
+// A projection of a model, y(·,n) = x(·,k)·wᵀ, and what is fused into it.
 type projection struct {
-	name string
-	n, k int
+	name           string
+	n, k           int
+	bias, residual bool
+	act            kernels.Activation // of y, with its argument kept; the gradient of that is fused into the next projection's dx
+	actBefore      kernels.Activation // of x
 }
 
 var models = []struct {
@@ -33,9 +36,12 @@ var models = []struct {
 	projections []projection
 }{
 	{"GPT-2 124M", 16 * 1024, []projection{
-		{"qkv", 2304, 768}, {"proj", 768, 768}, {"fc", 3072, 768}, {"fcproj", 768, 3072}, {"head", 50304, 768}}},
+		{name: "qkv", n: 2304, k: 768, bias: true}, {name: "proj", n: 768, k: 768, bias: true, residual: true},
+		{name: "fc", n: 3072, k: 768, bias: true, act: kernels.GELU},
+		{name: "fcproj", n: 768, k: 3072, bias: true, residual: true, actBefore: kernels.GELU}, {name: "head", n: 50304, k: 768}}},
 	{"LLaMA 1B", 4 * 2048, []projection{
-		{"qkv", 3072, 2048}, {"proj", 2048, 2048}, {"gate+up", 16384, 2048}, {"down", 2048, 8192}, {"head", 128256, 2048}}},
+		{name: "qkv", n: 3072, k: 2048}, {name: "proj", n: 2048, k: 2048, residual: true}, {name: "gate+up", n: 16384, k: 2048},
+		{name: "down", n: 2048, k: 8192, residual: true}, {name: "head", n: 128256, k: 2048}}},
 }
 
 // products are the three of a projection in training: forward, and the gradients of x and w.
@@ -43,11 +49,21 @@ func (p projection) products(b *Backend, tokens int) []*product {
 	const h = kernels.BF16
 	x, y, w := dense(b, h, tokens, p.k), dense(b, h, tokens, p.n), dense(b, h, p.n, p.k)
 	dw := dense(b, kernels.F32, p.n, p.k)
-	return []*product{
-		{layout: nt, a: x, b: w, out: y, m: tokens, n: p.n, k: p.k},
-		{layout: nn, a: y, b: w, out: x, m: tokens, n: p.k, k: p.n},
-		{layout: tn, a: y, b: x, out: dw, residual: dw, m: p.n, n: p.k, k: tokens},
+	forward := product{layout: nt, a: x, b: w, out: y, m: tokens, n: p.n, k: p.k, act: p.act}
+	if p.bias {
+		forward.bias = dense(b, h, 1, p.n)
 	}
+	if p.residual {
+		forward.residual = y
+	}
+	if p.act != kernels.NoActivation {
+		forward.pre = dense(b, h, tokens, p.n)
+	}
+	dx := product{layout: nn, a: y, b: w, out: x, m: tokens, n: p.k, k: p.n, act: p.actBefore}
+	if dx.gradient = p.actBefore != kernels.NoActivation; dx.gradient {
+		dx.pre = x
+	}
+	return []*product{&forward, &dx, {layout: tn, a: y, b: x, out: dw, residual: dw, m: p.n, n: p.k, k: tokens}}
 }
 
 // The products of known models get a legal plan, and by the model of their time most of the card.
@@ -90,7 +106,7 @@ func TestPlansOfKnownModels(t *testing.T) {
 // A product with few tiles and much to sum is cut into slices, one with many tiles is not.
 func TestSlicesFillTheCard(t *testing.T) {
 	b := planner("NVIDIA H100 80GB HBM3", 132, true)
-	proj := projection{"proj", 768, 768}.products(b, 32768)
+	proj := projection{name: "proj", n: 768, k: 768}.products(b, 32768)
 	require.Greater(t, b.plan(proj[2]).splits, 2)
 	require.Equal(t, 1, b.plan(proj[0]).splits)
 }

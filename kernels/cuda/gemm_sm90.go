@@ -13,8 +13,8 @@ var tiles90 = []gemmTile{
 		m: 128, n: 128, k: 64, shared: hopperShared(128, 128, 6), blocks: 1, hopper: true, cluster: 2, rate: 0.68},
 	{name: "128x128 turns", kernels: [3]kernelID{gemmsm90NT128x128Turns, gemmsm90NN128x128Turns, gemmsm90TN128x128Turns},
 		m: 128, n: 128, k: 64, shared: hopperShared(128, 128, 6), blocks: 1, hopper: true, turns: true, rate: 0.72},
-	{name: "64x256 turns", kernels: [3]kernelID{gemmsm90NT64x256Turns, gemmsm90NN64x256Turns, gemmsm90TN64x256Turns},
-		m: 64, n: 256, k: 64, shared: hopperShared(64, 256, 4), blocks: 1, hopper: true, turns: true, rate: 0.70},
+	{name: "128x128 turns pair", kernels: [3]kernelID{gemmsm90NT128x128TurnsPair, gemmsm90NN128x128TurnsPair, gemmsm90TN128x128TurnsPair},
+		m: 128, n: 128, k: 64, shared: hopperShared(128, 128, 6), blocks: 1, hopper: true, turns: true, cluster: 2, rate: 0.74},
 }
 
 // hopperShared is the shared memory of a kernel: stages, a staging area of 4 KB for each of eight warps, two barriers for each stage.

@@ -138,9 +138,9 @@ const (
 	gemmsm90NT128x128Turns
 	gemmsm90NN128x128Turns
 	gemmsm90TN128x128Turns
-	gemmsm90NT64x256Turns
-	gemmsm90NN64x256Turns
-	gemmsm90TN64x256Turns
+	gemmsm90NT128x128TurnsPair
+	gemmsm90NN128x128TurnsPair
+	gemmsm90TN128x128TurnsPair
 	gemvBF168
 	gemvBF1616
 	gemvBF1632
@@ -366,9 +366,9 @@ var kernelTable = [kernelCount]kernelInfo{
 	gemmsm90NT128x128Turns:       {"gemm_sm90", "gemmsm90__nt_128x128_turns", "sm_90a", 384, 1, 576},
 	gemmsm90NN128x128Turns:       {"gemm_sm90", "gemmsm90__nn_128x128_turns", "sm_90a", 384, 1, 576},
 	gemmsm90TN128x128Turns:       {"gemm_sm90", "gemmsm90__tn_128x128_turns", "sm_90a", 384, 1, 576},
-	gemmsm90NT64x256Turns:        {"gemm_sm90", "gemmsm90__nt_64x256_turns", "sm_90a", 384, 1, 576},
-	gemmsm90NN64x256Turns:        {"gemm_sm90", "gemmsm90__nn_64x256_turns", "sm_90a", 384, 1, 576},
-	gemmsm90TN64x256Turns:        {"gemm_sm90", "gemmsm90__tn_64x256_turns", "sm_90a", 384, 1, 576},
+	gemmsm90NT128x128TurnsPair:   {"gemm_sm90", "gemmsm90__nt_128x128_turns_pair", "sm_90a", 384, 2, 576},
+	gemmsm90NN128x128TurnsPair:   {"gemm_sm90", "gemmsm90__nn_128x128_turns_pair", "sm_90a", 384, 2, 576},
+	gemmsm90TN128x128TurnsPair:   {"gemm_sm90", "gemmsm90__tn_128x128_turns_pair", "sm_90a", 384, 2, 576},
 	gemvBF168:                    {"gemv", "gemv__bf16_8", "sm_80", 256, 1, 104},
 	gemvBF1616:                   {"gemv", "gemv__bf16_16", "sm_80", 256, 1, 104},
 	gemvBF1632:                   {"gemv", "gemv__bf16_32", "sm_80", 256, 1, 104},

@@ -85,6 +85,28 @@ UNROLL
       x[2 * j] = w.x, x[2 * j + 1] = w.y;
     }
   }
+  // v = f(v), or v·f'(x) if GRADIENT. GELU, which the fused projections of GPT have, is unrolled; the others would be too long.
+  DEVICE void function(float (&v)[16], const float (&x)[16]) const {
+    if (act == GELU) {
+      if (reads_pre()) { UNROLL for (int j = 0; j < 16; j++) v[j] *= gelu_slope(x[j]); }
+      else { UNROLL for (int j = 0; j < 16; j++) v[j] = gelu(v[j]); }
+    } else if (act != NO_ACTIVATION) {
+ROLL
+      for (int s = 0; s < 4; s++) {
+        float y[4], z[4];
+UNROLL
+        for (int i = 0; i < 4; i++) {
+          if (i == s) { UNROLL for (int j = 0; j < 4; j++) y[j] = v[i * 4 + j], z[j] = x[i * 4 + j]; }
+        }
+        if (reads_pre()) activation_gradient(act, y, z);
+        else activate(act, y);
+UNROLL
+        for (int i = 0; i < 4; i++) {
+          if (i == s) { UNROLL for (int j = 0; j < 4; j++) v[i * 4 + j] = y[j]; }
+        }
+      }
+    }
+  }
 };
 
 // Puts 32 columns of 16 rows into a buffer of 128-byte rows; half: they are columns 32 part .. of 64.
@@ -159,22 +181,7 @@ UNROLL
       put(to_pre, half, part, v);
       if (part == half) buffers.send(to_pre, e.pre_out, c - part * 32, row, slice);
     }
-    if (e.act != NO_ACTIVATION) {
-ROLL
-      for (int s = 0; s < 4; s++) {
-        float y[4], z[4];
-UNROLL
-        for (int i = 0; i < 4; i++) {
-          if (i == s) { UNROLL for (int j = 0; j < 4; j++) y[j] = v[i * 4 + j], z[j] = x[i * 4 + j]; }
-        }
-        if (e.reads_pre()) activation_gradient(e.act, y, z);
-        else activate(e.act, y);
-UNROLL
-        for (int i = 0; i < 4; i++) {
-          if (i == s) { UNROLL for (int j = 0; j < 4; j++) v[i * 4 + j] = y[j]; }
-        }
-      }
-    }
+    e.function(v, x);
     if (e.residual) { UNROLL for (int j = 0; j < 16; j++) v[j] += x[j]; }
     if (part == 0) to = buffers.take();
     put(to, half, part, v);
@@ -232,7 +239,6 @@ DEV void product(const TensorMap* a, const TensorMap* b, const Finish& e, int k,
   constexpr int ROWS = COOPERATIVE ? BM / 2 : BM, MI = ROWS / 64, A_BYTES = BM * 128, B_BYTES = BN * 128, STAGE = A_BYTES + B_BYTES;
   constexpr int MINE = BN / BLOCKS;  // rows of b that this block loads
   static_assert(MINE % 64 == 0 && ROWS % 64 == 0, "blocks of 64");
-  static_assert(COOPERATIVE || BLOCKS == 1, "turns are taken within a block");
   auto release = [](uint32 bar) DEVICE {  // a warp has read a stage
     if (BLOCKS == 1 && lane() == 0) mbar_arrive(bar);
     if (BLOCKS > 1 && lane() < BLOCKS) mbar_arrive_remote(bar, lane());
@@ -362,4 +368,4 @@ GEMM_LAYOUTS(128x256_pair, 128, 256, 4, 2, true)
 GEMM_LAYOUTS(128x256, 128, 256, 4, 1, true)
 GEMM_LAYOUTS(128x128_pair, 128, 128, 6, 2, true)
 GEMM_LAYOUTS(128x128_turns, 128, 128, 6, 1, false)
-GEMM_LAYOUTS(64x256_turns, 64, 256, 4, 1, false)
+GEMM_LAYOUTS(128x128_turns_pair, 128, 128, 6, 2, false)
