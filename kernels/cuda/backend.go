@@ -80,7 +80,7 @@ func (b *Backend) release() error {
 		}
 	}
 	for buf := range b.live {
-		do(b.release1(buf))
+		do(b.freeBuffer(buf))
 	}
 	for i := range b.graphs.list {
 		b.Forget(i)

@@ -64,13 +64,13 @@ func (b *Backend) Free(memory kernels.Buffer) {
 		b.fail(fmt.Errorf("free %d bytes on %s: a graph is being recorded", buf.size, b.info.Name))
 		return
 	}
-	if err := b.release1(buf); err != nil {
+	if err := b.freeBuffer(buf); err != nil {
 		b.fail(fmt.Errorf("free %d bytes on %s: %w", buf.size, b.info.Name, err))
 	}
 }
 
-// release1 frees a live buffer.
-func (b *Backend) release1(buf *buffer) error {
+// freeBuffer frees a live buffer.
+func (b *Backend) freeBuffer(buf *buffer) error {
 	delete(b.live, buf)
 	b.usage.Now -= buf.size
 	at := buf.at

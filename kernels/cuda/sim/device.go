@@ -70,7 +70,7 @@ func (s *slot) driverVersion(v *int32) uintptr {
 }
 
 func (s *slot) deviceGetCount(n *int32) uintptr {
-	return s.any(func(m *Machine) result {
+	return s.do(func(m *Machine) result {
 		if n == nil {
 			return invalidValue
 		}
@@ -80,7 +80,7 @@ func (s *slot) deviceGetCount(n *int32) uintptr {
 }
 
 func (s *slot) deviceGet(device *int32, ordinal uintptr) uintptr {
-	return s.any(func(m *Machine) result {
+	return s.do(func(m *Machine) result {
 		if device == nil {
 			return invalidValue
 		}
@@ -94,7 +94,7 @@ func (s *slot) deviceGet(device *int32, ordinal uintptr) uintptr {
 
 // ofDevice runs the body of a call about device 0.
 func (s *slot) ofDevice(device uintptr, body func(*Machine) result) uintptr {
-	return s.any(func(m *Machine) result {
+	return s.do(func(m *Machine) result {
 		if int32(device) != 0 {
 			return m.say(invalidDevice, "device %d of 1", int32(device))
 		}
@@ -188,7 +188,7 @@ func (s *slot) contextRelease(device uintptr) uintptr {
 }
 
 func (s *slot) contextSetCurrent(context uintptr) uintptr {
-	return s.any(func(m *Machine) result {
+	return s.do(func(m *Machine) result {
 		switch {
 		case context == 0:
 			delete(m.current, threadID())
@@ -202,5 +202,5 @@ func (s *slot) contextSetCurrent(context uintptr) uintptr {
 }
 
 func (s *slot) contextSynchronize() uintptr {
-	return s.in(func(m *Machine) result { return m.runAll() })
+	return s.inContext(func(m *Machine) result { return m.runAll() })
 }

@@ -6,7 +6,7 @@ type graph struct{ nodes []work }
 type graphExec struct{ nodes []work }
 
 func (s *slot) beginCapture(handle, mode uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		q, r := get[stream](m, handle)
 		if r != success {
 			return r
@@ -23,7 +23,7 @@ func (s *slot) beginCapture(handle, mode uintptr) uintptr {
 }
 
 func (s *slot) endCapture(handle uintptr, p *uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		q, r := get[stream](m, handle)
 		if r != success {
 			return r
@@ -43,7 +43,7 @@ func (s *slot) endCapture(handle uintptr, p *uintptr) uintptr {
 }
 
 func (s *slot) graphGetNodes(handle uintptr, nodes *uintptr, n *uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		g, r := get[graph](m, handle)
 		if r != success {
 			return r
@@ -57,7 +57,7 @@ func (s *slot) graphGetNodes(handle uintptr, nodes *uintptr, n *uintptr) uintptr
 }
 
 func (s *slot) graphInstantiate(p *uintptr, handle, flags uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		g, r := get[graph](m, handle)
 		if r != success {
 			return r
@@ -71,7 +71,7 @@ func (s *slot) graphInstantiate(p *uintptr, handle, flags uintptr) uintptr {
 }
 
 func (s *slot) graphLaunch(handle, stream uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		g, r := get[graphExec](m, handle)
 		if r != success {
 			return r
@@ -89,7 +89,7 @@ func (s *slot) graphExecDestroy(handle uintptr) uintptr { return destroy[graphEx
 func (s *slot) graphDestroy(handle uintptr) uintptr     { return destroy[graph](s, handle) }
 
 func destroy[T any](s *slot, handle uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		_, r := get[T](m, handle)
 		if r == success {
 			delete(m.handles, handle)

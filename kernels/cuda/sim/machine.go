@@ -142,8 +142,8 @@ func (m *Machine) say(r result, format string, args ...any) result {
 	return r
 }
 
-// any runs the body of a call that needs no context.
-func (s *slot) any(body func(*Machine) result) (r uintptr) {
+// do runs the body of a call that needs no context.
+func (s *slot) do(body func(*Machine) result) (r uintptr) {
 	m := s.machine.Load()
 	if m == nil {
 		return uintptr(deinitialized)
@@ -162,9 +162,9 @@ func (s *slot) any(body func(*Machine) result) (r uintptr) {
 	return uintptr(body(m))
 }
 
-// in runs the body of a call that needs a context.
-func (s *slot) in(body func(*Machine) result) uintptr {
-	return s.any(func(m *Machine) result {
+// inContext runs the body of a call that needs a context.
+func (s *slot) inContext(body func(*Machine) result) uintptr {
+	return s.do(func(m *Machine) result {
 		if !m.current[threadID()] {
 			return m.say(invalidContext, "none is current on thread %d", threadID())
 		}

@@ -13,7 +13,7 @@ type hostBlock struct {
 }
 
 func (s *slot) memGetInfo(free, total *uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		if free == nil || total == nil {
 			return invalidValue
 		}
@@ -23,7 +23,7 @@ func (s *slot) memGetInfo(free, total *uintptr) uintptr {
 }
 
 func (s *slot) memAlloc(p *uint64, n uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		if p == nil || n == 0 {
 			return m.say(invalidValue, "an allocation of %d bytes", n)
 		}
@@ -38,7 +38,7 @@ func (s *slot) memAlloc(p *uint64, n uintptr) uintptr {
 
 // memFree waits for all streams first, as the driver does.
 func (s *slot) memFree(p uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		if r := m.runAll(); r != success {
 			return r
 		}
@@ -50,7 +50,7 @@ func (s *slot) memFree(p uintptr) uintptr {
 }
 
 func (s *slot) memHostAlloc(p *unsafe.Pointer, n, flags uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		const page = 4096
 		if p == nil || n == 0 || n > 1<<40 || uint32(flags) > 7 {
 			return m.say(invalidValue, "page-locked memory of %d bytes, flags %#x", n, flags)
@@ -70,7 +70,7 @@ func (s *slot) memHostAlloc(p *unsafe.Pointer, n, flags uintptr) uintptr {
 }
 
 func (s *slot) memFreeHost(p uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		i, ok := m.findHost(p)
 		if !ok {
 			return m.say(invalidValue, "no page-locked memory begins at %#x, or it was freed", p)
@@ -109,15 +109,15 @@ func (m *Machine) deviceBytes(at uint64, n uintptr) ([]byte, result) {
 	return b, success
 }
 
-// A place is rows of memory, of the host or of the card.
-type place2D struct {
+// rows are rows of memory, of the host or of the card.
+type rows struct {
 	host  bool
 	at    uint64
 	pitch uint64
 }
 
 // row is row i, n bytes of it.
-func (m *Machine) row(p place2D, i, n uintptr) ([]byte, result) {
+func (m *Machine) row(p rows, i, n uintptr) ([]byte, result) {
 	at := p.at + uint64(i)*p.pitch
 	if p.host {
 		return m.hostBytes(uintptr(at), n)
@@ -125,94 +125,101 @@ func (m *Machine) row(p place2D, i, n uintptr) ([]byte, result) {
 	return m.deviceBytes(at, n)
 }
 
-// copy queues a copy of rows. Both sides are looked up now, so that a wrong address is this call's error, and again when
-// the copy is done.
-func (m *Machine) copy(stream uintptr, dst, src place2D, width, rows uintptr) result {
-	move := func(m *Machine, move bool) result {
-		for i := range rows {
-			to, r := m.row(dst, i, width)
-			if r != success {
+// copy queues a copy. Both sides are looked up now, so that a wrong address is this call's error, and again when it is done.
+func (m *Machine) copy(stream uintptr, dst, src rows, width, height uintptr) result {
+	if width == 0 || height == 0 {
+		return success
+	}
+	for i := range height {
+		if _, r := m.row(dst, i, width); r != success {
+			return r
+		}
+		if _, r := m.row(src, i, width); r != success {
+			return r
+		}
+	}
+	return m.push(stream, func(m *Machine) result {
+		for i := range height {
+			if r := m.copyRow(dst, src, i, width); r != success {
 				return r
-			}
-			from, r := m.row(src, i, width)
-			if r != success {
-				return r
-			}
-			if !move {
-				continue
-			}
-			copy(to, from)
-			if dst.host {
-				continue
-			}
-			at := dst.at + uint64(i)*dst.pitch
-			from0 := src.at + uint64(i)*src.pitch
-			if src.host || m.heap.Written(from0, int(width)) {
-				m.heap.MarkWritten(at, int(width))
-				continue
-			}
-			for k := range int(width) {
-				if m.heap.Written(from0+uint64(k), 1) {
-					m.heap.MarkWritten(at+uint64(k), 1)
-				}
 			}
 		}
 		return success
-	}
-	if width == 0 || rows == 0 {
-		return success
-	}
-	if r := move(m, false); r != success {
+	})
+}
+
+// copyRow copies row i, and which of its bytes have been written.
+func (m *Machine) copyRow(dst, src rows, i, width uintptr) result {
+	to, r := m.row(dst, i, width)
+	if r != success {
 		return r
 	}
-	return m.push(stream, func(m *Machine) result { return move(m, true) })
+	from, r := m.row(src, i, width)
+	if r != success {
+		return r
+	}
+	copy(to, from)
+	if dst.host {
+		return success
+	}
+	toAt, fromAt := dst.at+uint64(i)*dst.pitch, src.at+uint64(i)*src.pitch
+	if src.host || m.heap.Written(fromAt, int(width)) {
+		m.heap.MarkWritten(toAt, int(width))
+		return success
+	}
+	for k := range uint64(width) {
+		if m.heap.Written(fromAt+k, 1) {
+			m.heap.MarkWritten(toAt+k, 1)
+		}
+	}
+	return success
 }
 
 func (s *slot) copyToDevice(dst, src, n, stream uintptr) uintptr {
-	return s.in(func(m *Machine) result {
-		return m.copy(stream, place2D{at: uint64(dst)}, place2D{host: true, at: uint64(src)}, n, 1)
+	return s.inContext(func(m *Machine) result {
+		return m.copy(stream, rows{at: uint64(dst)}, rows{host: true, at: uint64(src)}, n, 1)
 	})
 }
 
 func (s *slot) copyToHost(dst, src, n, stream uintptr) uintptr {
-	return s.in(func(m *Machine) result {
-		return m.copy(stream, place2D{host: true, at: uint64(dst)}, place2D{at: uint64(src)}, n, 1)
+	return s.inContext(func(m *Machine) result {
+		return m.copy(stream, rows{host: true, at: uint64(dst)}, rows{at: uint64(src)}, n, 1)
 	})
 }
 
 func (s *slot) copyWithin(dst, src, n, stream uintptr) uintptr {
-	return s.in(func(m *Machine) result {
-		return m.copy(stream, place2D{at: uint64(dst)}, place2D{at: uint64(src)}, n, 1)
+	return s.inContext(func(m *Machine) result {
+		return m.copy(stream, rows{at: uint64(dst)}, rows{at: uint64(src)}, n, 1)
 	})
 }
 
-// rows2D is CUDA_MEMCPY2D.
-type rows2D struct{ src, dst side2D }
+// copy2D is CUDA_MEMCPY2D.
+type copy2D struct {
+	src, dst      side
+	width, height uintptr
+}
 
-type side2D struct {
-	x, y                       uintptr
-	kind                       uint32
-	host, device, array, pitch uintptr
+type side struct {
+	x, y                   uintptr
+	kind                   uint32
+	host, device, _, pitch uintptr
 }
 
 // place is where a side begins.
-func (p *side2D) place(m *Machine) (place2D, result) {
+func (p *side) place(m *Machine) (rows, result) {
 	const host, device = 1, 2
 	start := uint64(p.y*p.pitch + p.x)
 	switch p.kind {
 	case host:
-		return place2D{true, uint64(p.host) + start, uint64(p.pitch)}, success
+		return rows{true, uint64(p.host) + start, uint64(p.pitch)}, success
 	case device:
-		return place2D{false, uint64(p.device) + start, uint64(p.pitch)}, success
+		return rows{false, uint64(p.device) + start, uint64(p.pitch)}, success
 	}
-	return place2D{}, m.say(invalidValue, "memory type %d", p.kind)
+	return rows{}, m.say(invalidValue, "memory type %d", p.kind)
 }
 
-func (s *slot) copyRows(p *struct {
-	rows2D
-	width, height uintptr
-}, stream uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+func (s *slot) copyRows(p *copy2D, stream uintptr) uintptr {
+	return s.inContext(func(m *Machine) result {
 		if p == nil {
 			return invalidValue
 		}
@@ -232,7 +239,7 @@ func (s *slot) copyRows(p *struct {
 }
 
 func (s *slot) setBytes(dst, value, n, stream uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		if _, r := m.deviceBytes(uint64(dst), n); r != success {
 			return r
 		}

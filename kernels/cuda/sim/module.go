@@ -57,7 +57,7 @@ func (m *Machine) compile(text string) (*interp.Module, result, string) {
 }
 
 func (s *slot) moduleLoad(p *uintptr, image *byte, n uintptr, options *uint32, values *uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		text, ok := goString(image)
 		if p == nil || !ok || uint32(n) > 64 || n > 0 && (options == nil || values == nil) {
 			return invalidValue
@@ -84,7 +84,7 @@ func (s *slot) moduleLoad(p *uintptr, image *byte, n uintptr, options *uint32, v
 }
 
 func (s *slot) moduleUnload(handle uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		mod, r := get[module](m, handle)
 		if r != success {
 			return r
@@ -98,7 +98,7 @@ func (s *slot) moduleUnload(handle uintptr) uintptr {
 }
 
 func (s *slot) moduleGetFunction(p *uintptr, handle uintptr, name *byte) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		mod, r := get[module](m, handle)
 		if r != success {
 			return r
@@ -121,7 +121,7 @@ func (s *slot) moduleGetFunction(p *uintptr, handle uintptr, name *byte) uintptr
 }
 
 func (s *slot) functionGetAttribute(v *int32, which, handle uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		f, r := get[function](m, handle)
 		if r != success {
 			return r
@@ -143,7 +143,7 @@ func (s *slot) functionGetAttribute(v *int32, which, handle uintptr) uintptr {
 }
 
 func (s *slot) functionSetAttribute(handle, which, value uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		f, r := get[function](m, handle)
 		if r != success {
 			return r
@@ -166,7 +166,7 @@ func (s *slot) functionSetAttribute(handle, which, value uintptr) uintptr {
 
 // maxActiveBlocks counts threads, shared memory and slots, not registers.
 func (s *slot) maxActiveBlocks(n *int32, handle, threads, shared uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		f, r := get[function](m, handle)
 		if r != success {
 			return r
@@ -183,7 +183,7 @@ func (s *slot) maxActiveBlocks(n *int32, handle, threads, shared uintptr) uintpt
 
 func (s *slot) launchKernel(handle, gx, gy, gz, bx, by, bz, shared, stream uintptr, params *unsafe.Pointer,
 	extra *uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		f, r := get[function](m, handle)
 		if r != success {
 			return r
@@ -286,7 +286,7 @@ func (m *Machine) launch(k *interp.Kernel, grid, block [3]uint32, shared int, ar
 
 func (s *slot) encodeTensorMap(p *[128]byte, kind, rank, address uintptr, dim, stride *uint64, box, step *uint32,
 	interleave, swizzle, promotion, fill uintptr) uintptr {
-	return s.any(func(m *Machine) result {
+	return s.do(func(m *Machine) result {
 		if !m.card.tensors {
 			return m.say(notSupported, "the card has no tensor maps")
 		}

@@ -79,7 +79,7 @@ func (m *Machine) runAll() result {
 }
 
 func (s *slot) streamCreate(p *uintptr, flags uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		if p == nil || uint32(flags) > 1 {
 			return m.say(invalidValue, "stream flags %#x", flags)
 		}
@@ -89,7 +89,7 @@ func (s *slot) streamCreate(p *uintptr, flags uintptr) uintptr {
 }
 
 func (s *slot) streamDestroy(handle uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		q, r := get[stream](m, handle)
 		if r != success {
 			return r
@@ -100,7 +100,7 @@ func (s *slot) streamDestroy(handle uintptr) uintptr {
 }
 
 func (s *slot) streamSynchronize(handle uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		q, r := get[stream](m, handle)
 		if r != success {
 			return r
@@ -114,7 +114,7 @@ func (s *slot) streamSynchronize(handle uintptr) uintptr {
 }
 
 func (s *slot) streamWaitEvent(handle, on, flags uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		e, r := get[event](m, on)
 		if r != success {
 			return r
@@ -135,7 +135,7 @@ func (s *slot) streamWaitEvent(handle, on, flags uintptr) uintptr {
 }
 
 func (s *slot) eventCreate(p *uintptr, flags uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		const disableTiming = 2
 		if p == nil || uint32(flags) > 3 {
 			return m.say(invalidValue, "event flags %#x", flags)
@@ -146,7 +146,7 @@ func (s *slot) eventCreate(p *uintptr, flags uintptr) uintptr {
 }
 
 func (s *slot) eventDestroy(handle uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		if _, r := get[event](m, handle); r != success {
 			return r
 		}
@@ -156,7 +156,7 @@ func (s *slot) eventDestroy(handle uintptr) uintptr {
 }
 
 func (s *slot) eventRecord(handle, on uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		e, r := get[event](m, handle)
 		if r != success {
 			return r
@@ -191,7 +191,7 @@ func (m *Machine) waitable(handle uintptr) (*event, result) {
 
 // eventQuery lets the stream do one more piece of work, so that a program that asks again and again gets on.
 func (s *slot) eventQuery(handle uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		e, r := m.waitable(handle)
 		if r != success || e.on == nil || e.on.done >= e.number {
 			return r
@@ -204,7 +204,7 @@ func (s *slot) eventQuery(handle uintptr) uintptr {
 }
 
 func (s *slot) eventSynchronize(handle uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		e, r := m.waitable(handle)
 		if r != success || e.on == nil {
 			return r
@@ -214,7 +214,7 @@ func (s *slot) eventSynchronize(handle uintptr) uintptr {
 }
 
 func (s *slot) eventElapsedTime(ms *float32, start, end uintptr) uintptr {
-	return s.in(func(m *Machine) result {
+	return s.inContext(func(m *Machine) result {
 		a, r := m.waitable(start)
 		if r != success {
 			return r
