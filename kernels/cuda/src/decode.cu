@@ -4,8 +4,8 @@
 // 4·D·heads floating-point operations. For groups of up to four memory is the bound; a group of eight keeps an H100 as busy with
 // instructions as with memory, one with 64 columns by a fifth more. Nothing is staged in shared memory but the queries and 32
 // scores a head: keys and values go from memory to registers, 16 bytes a lane, four accesses of each lane under way, 24 KiB in a
-// multiprocessor. Where there are few queries a sequence is split among blocks (Dao et al. 2023, flash decoding), which leave
-// partial sums; a second kernel adds them up in their order.
+// multiprocessor, 16 for groups of eight, whose sums take the registers. Where there are few queries a sequence is split
+// among blocks (Dao et al. 2023, flash decoding), which leave partial sums; a second kernel adds them up in their order.
 //
 // Warps are independent: each takes 32 positions at a time, with maxima and sums of its own. Four lanes share a key, and
 // a row of values is shared by as many lanes as hold 8 of its columns each. At the end of a sequence, and of a row, the
@@ -240,10 +240,10 @@ PAGED_ATTENTION(f32_h1, 4, F32Rows, 1, 4)
 PAGED_ATTENTION(f32_h4, 2, F32Rows, 4, 4)
 PAGED_ATTENTION(d64_h1, 4, BF16Rows, 1, 2)
 PAGED_ATTENTION(d64_h4, 3, BF16Rows, 4, 2)
-PAGED_ATTENTION(d64_h8, 3, BF16Rows, 8, 2)
+PAGED_ATTENTION(d64_h8, 2, BF16Rows, 8, 2)
 PAGED_ATTENTION(d128_h1, 4, BF16Rows, 1, 4)
 PAGED_ATTENTION(d128_h4, 3, BF16Rows, 4, 4)
-PAGED_ATTENTION(d128_h8, 3, BF16Rows, 8, 4)
+PAGED_ATTENTION(d128_h8, 2, BF16Rows, 8, 4)
 PAGED_ATTENTION(any, 4, AnyRows, 1, 4)
 
 // Adds up the stretches of one query and head.
