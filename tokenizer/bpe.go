@@ -78,6 +78,7 @@ func NewBPE(config BPEConfig) (*BPE, error) {
 			return nil, fmt.Errorf("build BPE tokenizer: %w", err)
 		}
 	}
+	b.setLow(slices.Max(b.byteIDs[:]) + 1)
 	b.workspaces.New = func() any { return newWorkspace() }
 	b.fingerprint = sync.OnceValue(b.computeFingerprint)
 	return b, nil
@@ -159,6 +160,10 @@ func (b *BPE) layOut() error {
 		b.offsets[id+1] = uint32(len(blob))
 	}
 	b.blob = string(blob)
+	b.sizes = make([]int32, len(b.config.Tokens))
+	for id, token := range b.config.Tokens {
+		b.sizes[id] = int32(len(token))
+	}
 	return nil
 }
 

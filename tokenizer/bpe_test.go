@@ -338,3 +338,46 @@ func FuzzEncode(f *testing.F) {
 		require.True(t, slices.Equal(want, ids))
 	})
 }
+
+func TestBlocksAndRunsAreMergedByTheDefinition(t *testing.T) {
+	trained := train(t, []string{strings.Repeat("abracadabra banana cabana ", 3) + "aaaa aaaaaaa aaaaaaaaaaaaaaaaaaaaaa abababab bbbb bbaabb"}, TrainOptions{VocabSize: 300})
+	odd := oddBPE(t)
+	rng := rand.New(rand.NewPCG(7, 7))
+	settled := 0
+	w := newWorkspace()
+	for range 200 {
+		letters := "abracdbn"[:1+rng.IntN(8)]
+		var word strings.Builder
+		for n := 49 + rng.IntN(200); word.Len() < n; {
+			word.WriteString(strings.Repeat(string(letters[rng.IntN(len(letters))]), 1+rng.IntN(3)))
+		}
+		for _, b := range []*BPE{trained, odd} {
+			ids, ok := w.blocks.merge(&b.mergeTable, byteSymbols(b, word.String()))
+			if ok {
+				settled++
+				require.Equal(t, referenceWord(b, word.String()), ids, word.String())
+			}
+		}
+	}
+	assert.Greater(t, settled, 100)
+	for range 60 { // one workspace for all, as EncodeTo has it
+		word := strings.Repeat("ab"[:1+rng.IntN(2)], 30+rng.IntN(100)) + strings.Repeat("banana", rng.IntN(20))
+		require.Equal(t, referenceWord(trained, word), trained.Encode(word))
+	}
+	runs := 0
+	for n := 4 * longRun; n < 4*longRun+33; n++ {
+		for _, letter := range []string{"a", "b", "n"} {
+			for _, b := range []*BPE{trained, odd} {
+				w := newWorkspace()
+				w.long = newLongWord(len(b.mergedID))
+				symbols := byteSymbols(b, strings.Repeat(letter, n))
+				want := slices.Clone(w.long.merge(&b.mergeTable, slices.Clone(symbols)))
+				if ids, ok := b.mergeRun(w, symbols); ok {
+					runs++
+					require.Equal(t, want, ids, "%d %s", n, letter)
+				}
+			}
+		}
+	}
+	assert.Greater(t, runs, 100)
+}

@@ -82,7 +82,8 @@ func (t *wordTable) addAll(other *wordTable) {
 	t.full = t.full || other.full
 }
 
-func (t *wordTable) addText(pattern *split.Pattern, text string) {
+// addPieces counts the pre-tokens of a text.
+func (t *wordTable) addPieces(pattern *split.Pattern, text string) {
 	for len(text) > 0 {
 		n := min(pattern.Next(text), maxWord)
 		t.add(hashWord(text[:n]), text[:n], 1)
@@ -93,17 +94,22 @@ func (t *wordTable) addText(pattern *split.Pattern, text string) {
 // batchBytes is about how much text goes to a worker at once.
 const batchBytes = 256 << 10
 
-// countWords splits documents and counts their pre-tokens, in parallel.
-func countWords(ctx context.Context, documents iter.Seq[string], o TrainOptions, progress *reporter) (*wordTable, error) {
-	batches := make(chan []string, o.Workers)
-	tables := make([]*wordTable, o.Workers)
+// A counter adds the words of a text to a table; it may keep what it likes
+// beside it. Each worker has its own.
+type counter func(t *wordTable, text string)
+
+// countWords counts the words of documents, in parallel.
+func countWords(ctx context.Context, documents iter.Seq[string], count int, newCounter func() counter, progress *reporter) (*wordTable, error) {
+	batches := make(chan []string, count)
+	tables := make([]*wordTable, count)
 	var workers sync.WaitGroup
 	for i := range tables {
 		tables[i] = newWordTable()
+		add := newCounter()
 		workers.Go(func() {
 			for batch := range batches {
 				for _, text := range batch {
-					tables[i].addText(o.Split, text)
+					add(tables[i], text)
 				}
 			}
 		})

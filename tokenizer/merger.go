@@ -4,21 +4,24 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 )
 
 // A merger finds merges. All different words lie one behind the other in
-// cells, one cell for each byte, so that the place of a token is that of its
-// first byte and the next token starts where it ends. Each pair of ids knows
+// cells, one cell for each byte or character that words start as, so that the
+// place of a token is that of its first cell and the next token starts where it
+// ends. Each pair of ids knows
 // its count and where it occurs; a merge visits just these places, however
 // long the words are.
 //
 // It rests on two facts. Merges inside a stretch of text that no merge has
-// crossed do not depend on what is around it, so the bytes of a token are
+// crossed do not depend on what is around it, so the cells of a token are
 // always put together by the same two halves: a merge never gives a token that
 // exists. So once a merge is done, the pairs with its token only get fewer.
 type merger struct {
-	options TrainOptions
+	options mergeOptions
 	tokens  []string // by id
+	sizes   []int32  // by id, in cells
 	merges  [][2]int32
 
 	cells   []cell
@@ -29,14 +32,37 @@ type merger struct {
 	queue   pairQueue
 	slab    []int32 // memory for places
 
+	// Only to merge by likelihood: how often each token occurs, and which pairs
+	// may still become a token that it is a half of.
+	uses      []int64
+	pairsWith [][]int32
+
 	// Of the merge at work: where it took place, and the pairs that its
 	// halves lost and its result gained, by the id of the neighbour.
 	merged                                 []int32
 	lostLeft, lostRight, newLeft, newRight neighbours
 }
 
-// A cell is one byte of a word. At the first byte of a token it holds its id;
-// at the last byte of a longer token minus its length; between them, inside.
+// mergeOptions say what words start as and what they become.
+type mergeOptions struct {
+	// Tokens are the first ids. Spell appends to dst those that a word starts as.
+	Tokens []string
+	Spell  func(dst []int32, word []byte) []int32
+
+	Size         int      // of the vocabulary, at most
+	MinFrequency int64    // of a pair that becomes a token
+	MaxCells     int32    // of a token; 0: no bound
+	Prefix       string   // of tokens that continue a word
+	Refuse       []string // what must not become a token
+
+	// Likelihood takes the pair that occurs most often for what its halves
+	// would by chance, count(ab)/(count(a)·count(b)), not the most frequent.
+	Likelihood bool
+}
+
+// A cell is one byte or character of a word. At the first cell of a token it
+// holds its id; at the last one of a longer token minus its length; between
+// them, inside.
 // A border stands before, between and behind the words.
 type cell struct{ id, word int32 }
 
@@ -68,38 +94,47 @@ func (n *neighbours) reset() {
 	n.met = n.met[:0]
 }
 
-// newMerger lays out the words of at least two bytes and counts their pairs.
+// newMerger lays out the words of at least two cells and counts their pairs.
 // It empties the table.
-func newMerger(words *wordTable, tokens []string, o TrainOptions) *merger {
-	m := &merger{options: o, tokens: slices.Clone(tokens), indexOf: newPairIndex()}
-	var ids [256]int32
-	for id, token := range tokens {
-		if token != "" {
-			ids[token[0]] = int32(id)
-		}
+func newMerger(words *wordTable, o mergeOptions) *merger {
+	m := &merger{options: o, tokens: slices.Clone(o.Tokens), indexOf: newPairIndex()}
+	m.sizes = slices.Repeat([]int32{1}, len(o.Tokens))
+	if o.Likelihood {
+		m.uses = make([]int64, len(o.Tokens))
+		m.pairsWith = make([][]int32, len(o.Tokens))
 	}
 	m.cells = append(make([]cell, 0, len(words.words)+words.n+1), cell{id: border})
+	var ids []int32
 	for i := range words.slots {
 		s := &words.slots[i]
-		if s.length < 2 {
+		if s.count == 0 {
 			continue
 		}
-		for _, b := range words.word(s) {
-			m.cells = append(m.cells, cell{ids[b], int32(len(m.weights))})
+		ids = o.Spell(ids[:0], words.word(s))
+		if o.Likelihood {
+			for _, id := range ids {
+				m.uses[id] += s.count
+			}
+		}
+		if len(ids) < 2 {
+			continue
+		}
+		for _, id := range ids {
+			m.cells = append(m.cells, cell{id, int32(len(m.weights))})
 		}
 		m.cells = append(m.cells, cell{id: border})
 		m.weights = append(m.weights, s.count)
 	}
 	*words = wordTable{}
 	for _, n := range []*neighbours{&m.lostLeft, &m.lostRight, &m.newLeft, &m.newRight} {
-		n.pairOf = make([]int32, o.VocabSize)
+		n.pairOf = make([]int32, o.Size)
 	}
-	m.countBytePairs()
+	m.countFirstPairs()
 	return m
 }
 
-// countBytePairs finds the pairs of bytes, their counts and their places.
-func (m *merger) countBytePairs() {
+// countFirstPairs finds the pairs of cells, their counts and their places.
+func (m *merger) countFirstPairs() {
 	visit := func(do func(p *pairCount, at int)) {
 		for at := 1; at+1 < len(m.cells); at++ {
 			if left, right := m.cells[at].id, m.cells[at+1].id; left >= 0 && right >= 0 {
@@ -122,7 +157,7 @@ func (m *merger) countBytePairs() {
 
 // run merges until the vocabulary is full or no pair is frequent enough.
 func (m *merger) run(ctx context.Context, progress *reporter) error {
-	for len(m.tokens) < m.options.VocabSize {
+	for len(m.tokens) < m.options.Size {
 		if len(m.merges)%64 == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -140,36 +175,70 @@ func (m *merger) run(ctx context.Context, progress *reporter) error {
 	return nil
 }
 
-// best takes the best pair from the queue. The counts in the queue may be out
-// of date, but only too high.
+// best takes the best pair from the queue. The scores in the queue may be out
+// of date. One that is too high is put right here; where one is too low, the
+// pair was queued again when its score rose.
 func (m *merger) best() (index int32, ok bool) {
 	for m.queue.len() > 0 {
 		top := m.queue.pop()
-		if m.pairs[top.index].count == top.count {
+		switch score := m.score(&m.pairs[top.index]); {
+		case score == top.score:
 			return top.index, true
+		case score < top.score:
+			m.enqueue(top.index)
 		}
-		m.enqueue(top.index)
 	}
 	return 0, false
 }
 
-// enqueue queues a pair, unless it must not or cannot become a token.
-func (m *merger) enqueue(index int32) {
-	p := &m.pairs[index]
-	limit := m.options.MaxTokenLength
-	if p.count < m.options.MinFrequency || limit > 0 && m.length(p.left)+m.length(p.right) > int32(limit) {
-		return
+// score is what the best pair has most of. Counts are exact up to 1<<53.
+func (m *merger) score(p *pairCount) float64 {
+	if m.options.Likelihood {
+		return float64(p.count) / (float64(m.uses[p.left]) * float64(m.uses[p.right]))
 	}
-	m.queue.push(queuedPair{count: p.count, key: pairKey(p.left, p.right), index: index})
+	return float64(p.count)
 }
 
-func (m *merger) length(id int32) int32 { return int32(len(m.tokens[id])) }
+// enqueue queues a pair, unless it must not or cannot become a token.
+func (m *merger) enqueue(index int32) {
+	if p := &m.pairs[index]; m.eligible(p) {
+		m.queue.push(queuedPair{score: m.score(p), key: pairKey(p.left, p.right), index: index})
+	}
+}
+
+func (m *merger) eligible(p *pairCount) bool {
+	limit := m.options.MaxCells
+	return p.count >= m.options.MinFrequency && p.count > 0 && (limit == 0 || m.sizes[p.left]+m.sizes[p.right] <= limit)
+}
+
+// requeue queues the pairs whose score rose because a token got rarer.
+func (m *merger) requeue(id int32) {
+	m.pairsWith[id] = slices.DeleteFunc(m.pairsWith[id], func(index int32) bool {
+		if !m.eligible(&m.pairs[index]) {
+			return true
+		}
+		m.enqueue(index)
+		return false
+	})
+	if m.queue.len() > 4*len(m.pairs)+1<<16 { // most are out of date
+		m.queue.heap = m.queue.heap[:0]
+		for index := range m.pairs {
+			m.enqueue(int32(index))
+		}
+	}
+}
 
 // pair returns the index of a pair, which may be new.
 func (m *merger) pair(left, right int32) int32 {
 	index := m.indexOf.findOrAdd(pairKey(left, right), int32(len(m.pairs)))
 	if int(index) == len(m.pairs) {
 		m.pairs = append(m.pairs, pairCount{left: left, right: right})
+		if m.options.Likelihood {
+			m.pairsWith[left] = append(m.pairsWith[left], index)
+			if left != right {
+				m.pairsWith[right] = append(m.pairsWith[right], index)
+			}
+		}
 	}
 	return index
 }
@@ -207,27 +276,38 @@ func (m *merger) before(at int32) (id, start int32) {
 	}
 }
 
-// merge makes a pair a token, unless it looks like a special token: replaces
-// it everywhere and brings counts, places and queue up to date.
+// merge makes a pair a token, unless it must not be one: replaces it everywhere
+// and brings counts, places and queue up to date.
 func (m *merger) merge(index int32) {
 	p := &m.pairs[index]
 	left, right, places := p.left, p.right, p.places
-	token := m.tokens[left] + m.tokens[right]
-	if slices.Contains(m.options.Specials, token) {
+	token := m.tokens[left] + strings.TrimPrefix(m.tokens[right], m.options.Prefix)
+	if slices.Contains(m.options.Refuse, token) {
 		return
 	}
 	id := int32(len(m.tokens))
 	m.tokens = append(m.tokens, token)
+	m.sizes = append(m.sizes, m.sizes[left]+m.sizes[right])
+	if m.options.Likelihood {
+		m.uses = append(m.uses, 0)
+		m.pairsWith = append(m.pairsWith, nil)
+	}
 	m.merges = append(m.merges, [2]int32{left, right})
 	m.replace(places, left, right, id)
 	p.count, p.places = 0, nil
 	m.gain(id)
+	if m.options.Likelihood {
+		m.requeue(left)
+		if right != left {
+			m.requeue(right)
+		}
+	}
 }
 
 // replace writes id over the pair, from left to right, notes the places in
 // m.merged, and lowers the counts of the pairs with the neighbours.
 func (m *merger) replace(places []int32, left, right, id int32) {
-	leftLen, rightLen := m.length(left), m.length(right)
+	leftLen, rightLen := m.sizes[left], m.sizes[right]
 	m.merged = m.merged[:0]
 	for _, at := range places {
 		middle := at + leftLen
@@ -236,6 +316,11 @@ func (m *merger) replace(places []int32, left, right, id int32) {
 		}
 		end := middle + rightLen
 		weight := m.weights[m.cells[at].word]
+		if m.options.Likelihood {
+			m.uses[left] -= weight
+			m.uses[right] -= weight
+			m.uses[id] += weight
+		}
 		// If the neighbour was merged just now, the pair between them was lost
 		// when that one lost its right neighbour.
 		if other, _ := m.before(at); other >= 0 && other != id {
@@ -295,7 +380,7 @@ func (m *merger) gain(id int32) {
 // visitNeighbours calls do for every pair of which the token at m.merged is a
 // half, with the place of the pair; for a pair of two such tokens once.
 func (m *merger) visitNeighbours(id int32, do func(index, at int32)) {
-	length := m.length(id)
+	length := m.sizes[id]
 	for _, at := range m.merged {
 		if other, start := m.before(at); other >= 0 {
 			do(m.neighbourPair(&m.newLeft, other, other, id), start)

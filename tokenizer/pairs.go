@@ -19,13 +19,22 @@ type pairTable struct {
 	entries []uint64
 	shift   uint
 	n       int
+
+	// One bit for each value of the hash's high bits, set where a pair has it:
+	// most pairs do not merge, and this says so without a look at the entries.
+	filter      []uint64
+	filterShift uint
 }
 
-const emptyPair = ^uint64(0)
+const (
+	emptyPair = ^uint64(0)
+	pairHash  = 0x9e3779b97f4a7c15
+)
 
 func newPairTable(n int) *pairTable {
 	size := uint(bits.Len(uint(max(n, 4) * 2)))
-	t := &pairTable{entries: make([]uint64, 1<<size), shift: 64 - size}
+	bits := min(size+2, 22)
+	t := &pairTable{entries: make([]uint64, 1<<size), shift: 64 - size, filter: make([]uint64, 1<<bits/64), filterShift: 64 - bits}
 	for i := range t.entries {
 		t.entries[i] = emptyPair
 	}
@@ -37,7 +46,7 @@ func pairKey(left, right int32) uint64 { return uint64(left)<<idBits | uint64(ri
 // slot is the place of the key, or the empty place where it belongs.
 func (t *pairTable) slot(key uint64) uint64 {
 	mask := uint64(len(t.entries) - 1)
-	i := key * 0x9e3779b97f4a7c15 >> t.shift
+	i := key * pairHash >> t.shift
 	for t.entries[i]>>rankBits != key && t.entries[i] != emptyPair {
 		i = (i + 1) & mask
 	}
@@ -46,7 +55,11 @@ func (t *pairTable) slot(key uint64) uint64 {
 
 // rank returns the rank of a pair, noRank if it does not merge.
 func (t *pairTable) rank(left, right int32) uint32 {
-	return uint32(t.entries[t.slot(pairKey(left, right))]) & noRank
+	key := pairKey(left, right)
+	if h := key * pairHash >> t.filterShift; t.filter[h/64]>>(h%64)&1 == 0 {
+		return noRank
+	}
+	return uint32(t.entries[t.slot(key)]) & noRank
 }
 
 // add enters a pair and reports whether it was new. There must be room.
@@ -56,6 +69,8 @@ func (t *pairTable) add(left, right int32, rank uint32) bool {
 	if t.entries[i] != emptyPair {
 		return false
 	}
+	h := key * pairHash >> t.filterShift
+	t.filter[h/64] |= 1 << (h % 64)
 	t.entries[i] = key<<rankBits | uint64(rank)
 	t.n++
 	return true

@@ -1,17 +1,17 @@
 package tokenizer
 
 // A pairQueue is a heap with four children a node: the pair of the highest
-// count first, of these the one with the lower left id, then right id.
+// score first, of these the one with the lower left id, then right id.
 type pairQueue struct{ heap []queuedPair }
 
 type queuedPair struct {
-	count int64
+	score float64
 	key   uint64 // left id above right id
 	index int32
 }
 
 func (q *queuedPair) before(other *queuedPair) bool {
-	return q.count > other.count || q.count == other.count && q.key < other.key
+	return q.score > other.score || q.score == other.score && q.key < other.key
 }
 
 func (q *pairQueue) len() int { return len(q.heap) }

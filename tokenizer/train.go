@@ -70,7 +70,9 @@ func TrainBPE(ctx context.Context, documents iter.Seq[string], options TrainOpti
 		return nil, fmt.Errorf("train BPE: %w", err)
 	}
 	progress := newReporter(o)
-	words, err := countWords(ctx, documents, o, progress)
+	words, err := countWords(ctx, documents, o.Workers, func() counter {
+		return func(t *wordTable, text string) { t.addPieces(o.Split, text) }
+	}, progress)
 	if err != nil {
 		return nil, fmt.Errorf("train BPE: %w", err)
 	}
@@ -83,7 +85,19 @@ func TrainBPE(ctx context.Context, documents iter.Seq[string], options TrainOpti
 	for _, c := range bytelevel.InOrder {
 		config.Tokens = append(config.Tokens, string([]byte{c}))
 	}
-	m := newMerger(words, config.Tokens, o)
+	var ids [256]int32
+	for i, c := range bytelevel.InOrder {
+		ids[c] = int32(len(o.Specials) + i)
+	}
+	m := newMerger(words, mergeOptions{
+		Tokens: config.Tokens, Size: o.VocabSize, MinFrequency: o.MinFrequency, MaxCells: int32(o.MaxTokenLength), Refuse: o.Specials,
+		Spell: func(dst []int32, word []byte) []int32 {
+			for _, c := range word {
+				dst = append(dst, ids[c])
+			}
+			return dst
+		},
+	})
 	if err := m.run(ctx, progress); err != nil {
 		return nil, fmt.Errorf("train BPE: %w", err)
 	}

@@ -17,9 +17,11 @@ const (
 
 // A workspace is the memory of one call to EncodeTo or Count, kept in a pool.
 type workspace struct {
-	cache wordCache
-	ids   []int32 // of the last word that is not in the cache
-	long  *longWord
+	cache  wordCache
+	ids    []int32 // of the last word that is not in the cache
+	blocks blocks
+	run    []int32
+	long   *longWord
 }
 
 func newWorkspace() *workspace { return &workspace{cache: newWordCache()} }
@@ -59,6 +61,37 @@ type mergeTable struct {
 	pairs    *pairTable
 	mergedID []int32          // by rank; several: the pair decides
 	tied     map[uint64]int32 // by pairKey
+	sizes    []int32          // by symbol: of how many it is made; nil: not known
+
+	// The ranks of pairs of symbols below lowCount, which are most of the pairs
+	// that words start with: a table in the processor's nearest memory.
+	low      []uint32
+	lowCount int32
+}
+
+// maxLow bounds the symbols that have a table of their own.
+const maxLow = 320
+
+// setLow makes the table for the pairs of symbols below a number.
+func (m *mergeTable) setLow(count int32) {
+	if count > maxLow {
+		return
+	}
+	low := make([]uint32, count*count)
+	for left := range count {
+		for right := range count {
+			low[left*count+right] = m.pairs.rank(left, right)
+		}
+	}
+	m.low, m.lowCount = low, count
+}
+
+// rank returns the rank of a pair, noRank if it does not merge.
+func (m *mergeTable) rank(left, right int32) uint32 {
+	if left < m.lowCount && right < m.lowCount {
+		return m.low[left*m.lowCount+right]
+	}
+	return m.pairs.rank(left, right)
 }
 
 const several = -1
@@ -79,6 +112,16 @@ func (m *mergeTable) mergeSymbols(w *workspace, symbols []int32) []int32 {
 	if w.long == nil {
 		w.long = newLongWord(len(m.mergedID))
 	}
+	if m.sizes != nil {
+		if ids, ok := m.mergeRun(w, symbols); ok {
+			return ids
+		}
+		ids, ok := w.blocks.merge(m, symbols)
+		if ok {
+			return ids
+		}
+		symbols = w.blocks.source // theirs may be where the tokens of the word before are
+	}
 	return w.long.merge(m, symbols)
 }
 
@@ -87,7 +130,7 @@ func (m *mergeTable) mergeShort(ids []int32) []int32 {
 	var ranks [maxShortWord]uint32 // ranks[i] is that of the pair ids[i], ids[i+1]
 	n := len(ids)
 	for i := range n - 1 {
-		ranks[i] = m.pairs.rank(ids[i], ids[i+1])
+		ranks[i] = m.rank(ids[i], ids[i+1])
 	}
 	for n > 1 {
 		best, at := noRank, 0
@@ -104,10 +147,10 @@ func (m *mergeTable) mergeShort(ids []int32) []int32 {
 		copy(ids[at+1:n], ids[at+2:n+1])
 		copy(ranks[at:n-1], ranks[at+1:n])
 		if at > 0 {
-			ranks[at-1] = m.pairs.rank(ids[at-1], ids[at])
+			ranks[at-1] = m.rank(ids[at-1], ids[at])
 		}
 		if at < n-1 {
-			ranks[at] = m.pairs.rank(ids[at], ids[at+1])
+			ranks[at] = m.rank(ids[at], ids[at+1])
 		}
 	}
 	return ids[:n]
@@ -163,7 +206,7 @@ func (l *longWord) merge(m *mergeTable, ids []int32) []int32 {
 // rank notes the rank of the pair at two neighbouring positions, and queues it.
 func (l *longWord) rank(m *mergeTable, left, right int32) {
 	s := &l.symbols[left]
-	s.rank = m.pairs.rank(s.id, l.symbols[right].id)
+	s.rank = m.rank(s.id, l.symbols[right].id)
 	if s.rank != noRank {
 		l.push(s.rank, left)
 	}
