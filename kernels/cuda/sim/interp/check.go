@@ -88,6 +88,9 @@ func (t *transfer) check(w *warp, m uint32, A *lanes, s shape) {
 			return
 		}
 	}
+	if s == uniform && t.load { // two lanes stand for all
+		m = 1<<31 | 1
+	}
 	for ; m != 0; m &= m - 1 {
 		l := bits.TrailingZeros32(m) & 31
 		if t.own {

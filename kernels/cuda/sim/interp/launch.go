@@ -63,6 +63,9 @@ func (k *Kernel) Launch(h *Heap, grid, dim [3]uint32, shared int, args []byte, o
 		group.Go(func() { errs[i] = l.work() })
 	}
 	group.Wait()
+	if l.races != nil {
+		l.races.release()
+	}
 	first := unitError{at: l.units}
 	for _, e := range errs {
 		if e.err != nil && e.at < first.at {

@@ -71,11 +71,32 @@ func (t *raceTable) page(i, width int) *racePage {
 	if p := t.pages[i].Load(); p != nil {
 		return p
 	}
-	p := &racePage{sets: readSets{width: width}}
+	p, _ := spare.Get().(*racePage)
+	if p == nil {
+		p = &racePage{}
+	} else {
+		clear(p.cells[:])
+	}
+	p.sets.reset(width)
 	if t.pages[i].CompareAndSwap(nil, p) {
 		return p
 	}
+	spare.Put(p)
 	return t.pages[i].Load()
+}
+
+// spare are pages of launches that have ended.
+var spare sync.Pool
+
+// release gives the pages back.
+func (r *raceMap) release() {
+	for _, t := range r.tables {
+		for i := range t.pages {
+			if p := t.pages[i].Load(); p != nil {
+				spare.Put(p)
+			}
+		}
+	}
 }
 
 // globalRow checks an access of n bytes by each lane of a full warp, one after the other from addr. It
@@ -95,12 +116,22 @@ func (u *unit) globalRow(w *warp, addr uint64, n int, load bool) bool {
 	perLane := n >> shift // a power of two
 	lane := uint(bits.TrailingZeros(uint(perLane)))
 	first, last := off>>shift, (off+32*n)>>shift
+	now, unit := w.now(0), uint32(u.id)
 	for i := first; i < last; {
 		p := t.page(i>>pageShift, len(w.clocks))
 		end := min(last, (i>>pageShift+1)<<pageShift)
 		p.mu.Lock()
 		for ; i < end; i++ {
-			w.touchGlobal(p, i&(pageCells-1), (i-first)>>lane, a, i<<shift, load, !load, false)
+			c, l := &p.cells[i&(pageCells-1)], (i-first)>>lane
+			if c.w.clock == 0 && (c.r.clock == 0 || !load && c.runit == unit && c.r.who == now.who|uint32(l)) { // the usual case
+				if load {
+					c.r, c.runit = access{now.who | uint32(l), now.clock, now.pc}, unit
+				} else {
+					c.history, c.wunit = history{w: access{now.who | uint32(l), now.clock, now.pc}}, unit
+				}
+				continue
+			}
+			w.touchGlobal(p, i&(pageCells-1), l, a, i<<shift, load, !load, false)
 		}
 		p.mu.Unlock()
 	}
