@@ -142,18 +142,24 @@ func slopeOf(f kernels.Activation, x float64) float64 {
 
 // want computes out and pre in float64, and how far float32 may be from them.
 func (tr *trial) want() (out, pre, slack []float64) {
-	element := func(s *sheet, transposed bool, i, k int) float64 {
-		if transposed {
-			i, k = k, i
+	alongK := func(s *sheet, transposed bool, n int) []float64 { // n rows of k
+		if !transposed {
+			return s.v
 		}
-		return s.v[i*s.t.Cols()+k]
+		v := make([]float64, n*tr.k)
+		for i := range v {
+			v[i] = s.v[i%tr.k*n+i/tr.k]
+		}
+		return v
 	}
+	x, w := alongK(tr.x, tr.layout == tn, tr.m), alongK(tr.w, tr.layout != nt, tr.n)
 	out, pre, slack = make([]float64, tr.m*tr.n), make([]float64, tr.m*tr.n), make([]float64, tr.m*tr.n)
 	for i := range tr.m {
 		for j := range tr.n {
 			at, sum, size := i*tr.n+j, 0.0, 0.0
-			for k := range tr.k {
-				p := element(tr.x, tr.layout == tn, i, k) * element(tr.w, tr.layout != nt, j, k)
+			row := w[j*tr.k:][:tr.k]
+			for k, a := range x[i*tr.k:][:tr.k] {
+				p := a * row[k]
 				sum += p
 				size += math.Abs(p)
 			}
