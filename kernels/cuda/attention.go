@@ -39,6 +39,17 @@ var attentionSizes = [...]attentionSize{
 	{256, attentionTile{attentionD256, 64, 32, 2}, attentionTile{attentionGradKeysD256, 64, 32, 1}, attentionTile{attentionGradQueriesD256, 64, 32, 1}, 2},
 }
 
+// shared is the forward kernel's dynamic shared memory: queries, keys and values, and what each query sees; keysShared and
+// queriesShared those of the gradient's, of which the first also has lse and delta of the queries that pass by.
+func (s *attentionSize) shared() int {
+	return (s.forward.own+2*s.forward.copies*s.forward.pass)*s.depth*2 + s.forward.own*8
+}
+func (s *attentionSize) keysShared() int    { return s.keys.pair(s.depth) + 2*s.keys.copies*s.keys.pass*4 }
+func (s *attentionSize) queriesShared() int { return s.queries.pair(s.depth) }
+
+// pair is the bytes of two operands of depth columns, and of two that pass by.
+func (t *attentionTile) pair(depth int) int { return 2 * (t.own + t.copies*t.pass) * depth * 2 }
+
 // anyTile and anySlab are rows of a block and columns of a slab of the kernels for any operands.
 const (
 	anyTile = 64
@@ -119,8 +130,7 @@ func (b *Backend) Attention(o, lse, q, k, v, lo, hi kernels.Tensor, a kernels.At
 	launch, kernel, shared := b.attentionAny, attentionAny1, 0
 	rows, slabs := anyTile, 1
 	if s := b.attentionSize(&p, o, q, k, v); s != nil {
-		launch, kernel, rows = b.attention, s.forward.kernel, s.forward.own
-		shared = (rows+2*s.forward.copies*s.forward.pass)*s.depth*2 + rows*8 // and what each query sees
+		launch, kernel, rows, shared = b.attention, s.forward.kernel, s.forward.own, s.shared()
 	} else {
 		if a.HeadDim > anySlab {
 			kernel, slabs = attentionAny2, ceilDiv(a.HeadDim, 2*anySlab)

@@ -20,9 +20,8 @@ func (b *Backend) AttentionGrad(dq, dk, dv, delta, do, o, lse, q, k, v, lo, hi k
 			int32(a.HeadDim), section, p.scale, p.flags)
 	}
 	if s := b.attentionSize(&p, dq, dk, dv, do, q, k, v); s != nil {
-		stats := 2 * s.keys.copies * s.keys.pass * 4 // lse and delta of the queries that pass by
-		launch(b.attentionGrad, s.keys.kernel, a.KVHeads, s.keys.own, s.slabs, s.keys.pair(s.depth)+stats)
-		launch(b.attentionGrad, s.queries.kernel, a.Heads, s.queries.own, 1, s.queries.pair(s.depth))
+		launch(b.attentionGrad, s.keys.kernel, a.KVHeads, s.keys.own, s.slabs, s.keysShared())
+		launch(b.attentionGrad, s.queries.kernel, a.Heads, s.queries.own, 1, s.queriesShared())
 		return
 	}
 	p.half(attentionHalfQ, q)
@@ -42,9 +41,6 @@ func (b *Backend) AttentionGrad(dq, dk, dv, delta, do, o, lse, q, k, v, lo, hi k
 // An attentionGradKernel launches a kernel of a family of gradients.
 type attentionGradKernel func(k kernelID, g dim3, shared int, dq, dk, dv, delta, grad, lse, q, key, v, lo, hi ptr,
 	lddq, lddk, lddv, ldgrad, ldq, ldk, ldv int64, batch, time, heads, group, depth, section int32, scale float32, flags uint32)
-
-// pair is the bytes of two operands of depth columns, and of two that pass by.
-func (t *attentionTile) pair(depth int) int { return 2 * (t.own + t.copies*t.pass) * depth * 2 }
 
 // delta is Σ do·o of each query and head.
 func (b *Backend) delta(delta, do, o kernels.Tensor, p *attending) {

@@ -82,15 +82,20 @@ func (b *Backend) headMap(p *attending, t kernels.Tensor, heads, rows int) *driv
 	})
 }
 
-// attendOnHopper is Attention by TMA and wgmma.
-func (b *Backend) attendOnHopper(p *attending, o, lse, q, k, v kernels.Tensor) {
-	var f *hopperForward
+// hopperForward is the forward kernel that takes the least time.
+func (p *attending) hopperForward() (f *hopperForward) {
 	for i := range hopperForwards {
 		c := &hopperForwards[i]
 		if p.HeadDim <= c.depth && (f == nil || c.depth == f.depth && c.time(p) < f.time(p)) {
 			f = c
 		}
 	}
+	return f
+}
+
+// attendOnHopper is Attention by TMA and wgmma.
+func (b *Backend) attendOnHopper(p *attending, o, lse, q, k, v kernels.Tensor) {
+	f := p.hopperForward()
 	g, section := b.attentionGrid(p, p.Heads, f.queries, 1)
 	if g.x == 0 {
 		return
@@ -107,18 +112,17 @@ func (b *Backend) attendGradOnHopper(p *attending, dq, dk, dv, delta, do, lse, q
 	if p.HeadDim > f.depth {
 		f = &hopperGrads[1]
 	}
-	for _, pass := range [...]struct {
-		kernel        kernelID
-		heads, shared int
-	}{{f.keys, p.KVHeads, f.keysShared()}, {f.queries, p.Heads, f.queriesShared()}} {
-		g, section := b.attentionGrid(p, pass.heads, 2*hopperRows, 1)
-		if g.x == 0 {
-			return
-		}
+	queries := func(t kernels.Tensor) *driver.TensorMap { return b.headMap(p, t, p.Heads, hopperRows) }
+	keys := func(t kernels.Tensor) *driver.TensorMap { return b.headMap(p, t, p.KVHeads, hopperRows) }
+	launch := func(kernel kernelID, heads, shared int, dq, dk, dv, do, q, k, v *driver.TensorMap) {
+		g, section := b.attentionGrid(p, heads, 2*hopperRows, 1)
 		g.x = min(g.x, uint32(b.sms))
-		b.attentionGradSM90(pass.kernel, g, pass.shared, b.headMap(p, dq, p.Heads, hopperRows), b.headMap(p, dk, p.KVHeads, hopperRows),
-			b.headMap(p, dv, p.KVHeads, hopperRows), b.headMap(p, do, p.Heads, hopperRows), b.headMap(p, q, p.Heads, hopperRows),
-			b.headMap(p, k, p.KVHeads, hopperRows), b.headMap(p, v, p.KVHeads, hopperRows), b.addr(lse), b.addr(delta), p.lo, p.hi,
-			int32(p.batch), int32(p.time), int32(p.Heads), int32(p.Heads/p.KVHeads), section, p.scale, p.flags)
+		b.attentionGradSM90(kernel, g, shared, dq, dk, dv, do, q, k, v, b.addr(lse), b.addr(delta), p.lo, p.hi, int32(p.batch),
+			int32(p.time), int32(p.Heads), int32(p.Heads/p.KVHeads), section, p.scale, p.flags)
+	}
+	if p.batch*p.time > 0 {
+		dqMap, dkMap, dvMap, doMap, qMap, kMap, vMap := queries(dq), keys(dk), keys(dv), queries(do), queries(q), keys(k), keys(v)
+		launch(f.keys, p.KVHeads, f.keysShared(), dqMap, dkMap, dvMap, doMap, qMap, kMap, vMap)
+		launch(f.queries, p.Heads, f.queriesShared(), dqMap, dkMap, dvMap, doMap, qMap, kMap, vMap)
 	}
 }

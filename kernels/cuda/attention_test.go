@@ -230,3 +230,29 @@ func TestAttentionHasNoBankConflicts(t *testing.T) {
 		}
 	}
 }
+
+// Kernels fit the shared memory of every card that they are for: 99 KiB is that of a GeForce RTX 30 or 40, 227 KiB an H100's.
+func TestAttentionFitsSharedMemory(t *testing.T) {
+	for _, s := range attentionSizes {
+		for _, n := range []int{s.shared(), s.keysShared(), s.queriesShared()} {
+			require.LessOrEqual(t, n, 99<<10, "head size %d", s.depth)
+		}
+	}
+	for _, f := range hopperForwards {
+		require.LessOrEqual(t, f.shared(), 227<<10, "head size %d", f.depth)
+	}
+	for _, g := range hopperGrads {
+		require.LessOrEqual(t, g.keysShared(), 227<<10, "head size %d", g.depth)
+		require.LessOrEqual(t, g.queriesShared(), 227<<10, "head size %d", g.depth)
+	}
+}
+
+// Short causal sequences get short tiles, long ones the tiles that keep the multiprocessor busiest.
+func TestTilesOfQueriesFollowTheSequence(t *testing.T) {
+	for time, want := range map[int]kernelID{128: attentionSM90D64Short, 1024: attentionSM90D64Short, 16384: attentionSM90D64} {
+		p := attending{Attn: kernels.Attn{HeadDim: 64, Causal: true}, time: time}
+		require.Equal(t, want, p.hopperForward().kernel, "%d tokens", time)
+	}
+	p := attending{Attn: kernels.Attn{HeadDim: 96}, time: 1000}
+	require.Equal(t, attentionSM90D128, p.hopperForward().kernel)
+}
