@@ -181,13 +181,28 @@ func translateClusterBarrier(o *operands) op {
 		}
 		w.u.clusterPhase()
 		if m&^c.passed != 0 {
+			w.ext.waiting = waitingFor{text: " for " + itoa(uint64(w.u.missing())) + " threads at the cluster's barrier"}
 			w.yield, w.again = true, true
 			return
 		}
+		w.ext.waiting = waitingFor{}
 		c.passed &^= m
 		w.acquire(w.u.clusterBarrier().released)
 		w.u.events++
 	}
+}
+
+// missing counts the threads that have not arrived in this phase.
+func (u *unit) missing() int {
+	n := 0
+	for _, b := range u.blocks {
+		for _, w := range b.warps {
+			if w.state != done {
+				n += bits.OnesCount32(w.live &^ w.ext.cluster.arrived)
+			}
+		}
+	}
+	return n
 }
 
 func (u *unit) clusterBarrier() *clusterBarrier { return &u.blocks[0].ext.cluster }

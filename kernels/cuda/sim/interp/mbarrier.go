@@ -334,19 +334,16 @@ func (w *warp) passBarrier(bar *mbarrier, cluster bool) {
 
 // waitingFor is what a warp waits for, to say so in a deadlock.
 type waitingFor struct {
-	bar       *mbarrier
-	parity    bool
-	phase     uint32
-	registers int // or for so many registers
-	free      int // of which only these are free
+	bar    *mbarrier
+	parity bool
+	phase  uint32
+	text   string // or for this
 }
 
 func (x waitingFor) String() string {
 	switch {
-	case x.registers > 0:
-		return " for " + itoa(uint64(x.registers)) + " registers of which " + itoa(uint64(x.free)) + " are free"
 	case x.bar == nil:
-		return ""
+		return x.text
 	case x.parity:
 		return " for parity " + itoa(uint64(x.phase&1)) + " of the " + x.bar.String()
 	}

@@ -35,6 +35,8 @@ type Kernel struct {
 	preds   int       // number of predicates
 	local   int       // bytes of local memory of a thread
 	dynamic int       // shared address of dynamic shared memory
+	perSM   int       // blocks that a multiprocessor must take at once, 0 if not stated
+	maxRegs int       // registers per thread, 0 if not stated
 
 	// Bytes of the smallest access to shared and to global memory, at most 16.
 	sharedGrain, globalGrain int
@@ -231,7 +233,11 @@ func (m *Module) header(text string, line int) (*Kernel, error) {
 			if v[0] > 16 || v[1] > 16 || v[2] > 16 || k.Cluster[0]*k.Cluster[1]*k.Cluster[2] > 16 {
 				return nil, fmt.Errorf("entry %s: cluster of more than 16 blocks", k.Name)
 			}
-		case ".minnctapersm", ".maxnreg", ".explicitcluster", ".maxclusterrank", ".noreturn":
+		case ".minnctapersm":
+			k.perSM = v[0]
+		case ".maxnreg":
+			k.maxRegs = v[0]
+		case ".explicitcluster", ".maxclusterrank", ".noreturn":
 		default:
 			return nil, fmt.Errorf("entry %s: unknown directive %s", k.Name, name)
 		}

@@ -115,8 +115,11 @@ type registerFile struct {
 
 // registersAtLaunch is what ptxas gives each thread of a kernel with launch bounds: an equal share of 64 K, a multiple of 8.
 func (b *block) registersAtLaunch() int {
-	threads := (b.threads + 31) &^ 31
-	return min(65536/threads&^7, 256)
+	k := b.run.k
+	if k.maxRegs > 0 {
+		return min(k.maxRegs, 256) &^ 7
+	}
+	return min(65536/((k.Threads+31)&^31*max(k.perSM, 1))&^7, 256)
 }
 
 // translateSetRegisters: setmaxnreg.inc/.dec.sync.aligned.u32 n.
@@ -129,8 +132,8 @@ func translateSetRegisters(o *operands) op {
 	if n < 24 || n > 256 || n%8 != 0 {
 		o.fail("%d registers: a multiple of 8 from 24 to 256 expected", n)
 	}
-	if o.a.k.Threads == 0 {
-		o.fail("ptxas ignores setmaxnreg in a kernel without launch bounds")
+	if k := o.a.k; k.maxRegs == 0 && (k.Threads == 0 || k.perSM == 0) {
+		o.fail("ptxas ignores setmaxnreg in a kernel without .maxnreg, or .maxntid and .minnctapersm")
 	}
 	o.in.kind = waits
 	return func(w *warp, m uint32) {
@@ -149,7 +152,7 @@ func translateSetRegisters(o *operands) op {
 		case shrink && more > 0:
 			faultf(-1, "setmaxnreg.dec to %d registers of a thread that has %d", n, w.ext.regs)
 		case more > f.free:
-			w.ext.waiting = waitingFor{registers: more, free: f.free}
+			w.ext.waiting = waitingFor{text: " for " + itoa(uint64(more)) + " registers of which " + itoa(uint64(f.free)) + " are free"}
 			w.yield, w.again = true, true
 			return
 		}

@@ -224,6 +224,7 @@ func translateBulkLoad(o *operands, tensor bool) op {
 					for _, x := range c.targets {
 						copy(x.b.shared[c.at:], data)
 					}
+					w.u.countBulk(from, c.bytes, true)
 				}
 				c.finish()
 			})
@@ -249,6 +250,7 @@ func (c *bulkLoad) landBox(t *TensorMap, at [5]int32) {
 		}
 		if r.hi > r.lo {
 			copy(row[r.lo*size:], c.w.readGlobal(c.lane, r.at, (r.hi-r.lo)*size))
+			c.w.u.countBulk(r.at, (r.hi-r.lo)*size, true)
 		}
 		for _, x := range c.targets {
 			swizzle(t.Swizzle).scatter(x.b.shared, c.at+uint32(r.offset), row)
@@ -257,6 +259,24 @@ func (c *bulkLoad) landBox(t *TensorMap, at [5]int32) {
 	})
 	if err != nil {
 		faultf(c.lane, "%v", err)
+	}
+}
+
+// countBulk adds n bytes of global memory to the statistics. A copy to several blocks counts once.
+func (u *unit) countBulk(addr uint64, n int, load bool) {
+	s := u.stats
+	if s == nil {
+		return
+	}
+	sectors := int64((addr+uint64(n)+31)/32 - addr/32)
+	if load {
+		s.GlobalLoads++
+		s.GlobalLoadSectors += sectors
+		s.GlobalBytesRead += int64(n)
+	} else {
+		s.GlobalStores++
+		s.GlobalStoreSectors += sectors
+		s.GlobalBytesWritten += int64(n)
 	}
 }
 

@@ -192,8 +192,12 @@ func (c *bulkStore) write() {
 	}
 }
 
-// put writes or adds consecutive bytes of global memory.
+// put writes or adds consecutive bytes of global memory. To the checker this is what the instruction that issued the store does.
 func (c *bulkStore) put(to uint64, data []byte) {
+	pc := c.w.pc
+	c.w.pc = int(c.pc)
+	defer func() { c.w.pc = pc }()
+	c.w.u.countBulk(to, len(data), false)
 	if c.merge == nil {
 		copy(c.w.writeGlobal(c.lane, to, len(data), false), data)
 		return

@@ -293,11 +293,13 @@ func (w *warp) landProducts(n int) {
 			break
 		}
 		if f.p.issued != 15 {
+			w.ext.waiting = waitingFor{text: " until all warps of the warpgroup have issued the wgmma" + w.run.lineOf(uint32(f.p.pc))}
 			w.yield, w.again = true, true
 			return
 		}
 		count++
 	}
+	w.ext.waiting = waitingFor{}
 	for _, f := range x.flying[:count] {
 		w.releaseRegisters(f.p)
 		w.landProduct(f.p)
