@@ -49,11 +49,11 @@ type mergeOptions struct {
 	Tokens []string
 	Spell  func(dst []int32, word []byte) []int32
 
-	Size         int      // of the vocabulary, at most
-	MinFrequency int64    // of a pair that becomes a token
-	MaxCells     int32    // of a token; 0: no bound
-	Prefix       string   // of tokens that continue a word
-	Refuse       []string // what must not become a token
+	Size         int             // of the vocabulary, at most
+	MinFrequency int64           // of a pair that becomes a token
+	MaxCells     int32           // of a token; 0: no bound
+	Prefix       string          // of tokens that continue a word
+	Refuse       map[string]bool // what must not become a token
 
 	// Likelihood takes the pair that occurs most often for what its halves
 	// would by chance, count(ab)/(count(a)·count(b)), not the most frequent.
@@ -282,7 +282,7 @@ func (m *merger) merge(index int32) {
 	p := &m.pairs[index]
 	left, right, places := p.left, p.right, p.places
 	token := m.tokens[left] + strings.TrimPrefix(m.tokens[right], m.options.Prefix)
-	if slices.Contains(m.options.Refuse, token) {
+	if m.options.Refuse[token] {
 		return
 	}
 	id := int32(len(m.tokens))

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"runtime"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"forja/tokenizer/internal/bytelevel"
 	"forja/tokenizer/split"
@@ -23,6 +25,11 @@ type TrainOptions struct {
 	// Specials are the contents of the special tokens. They get the first
 	// ids, in this order, as with Hugging Face's trainer.
 	Specials []string
+
+	// Reserved is the number of special tokens that follow Specials for later
+	// use. They are called <|reserved_special_token_0|> and so on, as LLaMA 3
+	// has them.
+	Reserved int
 
 	// Split is the pre-tokenizer; nil is split.GPT2.
 	Split *split.Pattern
@@ -48,7 +55,8 @@ type TrainProgress struct {
 	Bytes     int64 // of text handed to the counters
 	Words     int   // different pre-tokens; 0 until all are counted
 	Merges    int   // found so far
-	MaxMerges int   // at most to be found
+	MaxMerges int   // at most to be found; 0 for Unigram, which does not merge
+	Pieces    int   // of Unigram: how many are left
 }
 
 // TrainBPE learns a byte-level BPE from documents. Pre-tokens never cross the
@@ -69,7 +77,7 @@ func TrainBPE(ctx context.Context, documents iter.Seq[string], options TrainOpti
 	if err != nil {
 		return nil, fmt.Errorf("train BPE: %w", err)
 	}
-	progress := newReporter(o)
+	progress := &reporter{TrainProgress: TrainProgress{MaxMerges: o.VocabSize - 256 - len(o.Specials)}, call: o.Progress}
 	words, err := countWords(ctx, documents, o.Workers, func() counter {
 		return func(t *wordTable, text string) { t.addPieces(o.Split, text) }
 	}, progress)
@@ -85,12 +93,16 @@ func TrainBPE(ctx context.Context, documents iter.Seq[string], options TrainOpti
 	for _, c := range bytelevel.InOrder {
 		config.Tokens = append(config.Tokens, string([]byte{c}))
 	}
+	refuse := make(map[string]bool, len(o.Specials))
+	for _, content := range o.Specials {
+		refuse[content] = true
+	}
 	var ids [256]int32
 	for i, c := range bytelevel.InOrder {
 		ids[c] = int32(len(o.Specials) + i)
 	}
 	m := newMerger(words, mergeOptions{
-		Tokens: config.Tokens, Size: o.VocabSize, MinFrequency: o.MinFrequency, MaxCells: int32(o.MaxTokenLength), Refuse: o.Specials,
+		Tokens: config.Tokens, Size: o.VocabSize, MinFrequency: o.MinFrequency, MaxCells: int32(o.MaxTokenLength), Refuse: refuse,
 		Spell: func(dst []int32, word []byte) []int32 {
 			for _, c := range word {
 				dst = append(dst, ids[c])
@@ -119,24 +131,41 @@ func (o TrainOptions) complete() (TrainOptions, error) {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	o.MinFrequency = max(o.MinFrequency, 1)
+	if o.Reserved < 0 || o.Reserved > MaxVocab {
+		return o, fmt.Errorf("%d reserved tokens: it must be from 0 to %d", o.Reserved, MaxVocab)
+	}
+	o.Specials = slices.Clip(o.Specials)
+	for i := range o.Reserved {
+		o.Specials = append(o.Specials, fmt.Sprintf("<|reserved_special_token_%d|>", i))
+	}
 	least := 256 + len(o.Specials)
 	switch {
 	case o.VocabSize < least || o.VocabSize > MaxVocab:
 		return o, fmt.Errorf("vocabulary size %d: it must be from %d (256 bytes and %d special tokens) to %d", o.VocabSize, least, len(o.Specials), MaxVocab)
 	case !o.Split.Scans():
 		return o, errors.New("the split is an expression that only the regular expression engine runs: training needs one of split.Patterns")
-	case o.MaxTokenLength < 0:
-		return o, fmt.Errorf("maximum token length %d is negative", o.MaxTokenLength)
+	case o.MaxTokenLength < 0 || o.MaxTokenLength > math.MaxInt32:
+		return o, fmt.Errorf("maximum token length %d is negative or beyond all texts", o.MaxTokenLength)
 	}
-	for i, content := range o.Specials {
+	return o, checkContents(o.Specials)
+}
+
+// checkContents checks the special tokens of a vocabulary to be trained.
+func checkContents(specials []string) error {
+	seen := make(map[string]bool, len(specials))
+	for _, content := range specials {
 		if len(content) < 2 {
-			return o, fmt.Errorf("special token %q: it must be longer than one byte", content)
+			return fmt.Errorf("special token %q: it must be longer than one byte", content)
 		}
-		if slices.Contains(o.Specials[:i], content) {
-			return o, fmt.Errorf("special token %q is listed twice", content)
+		if !utf8.ValidString(content) {
+			return fmt.Errorf("special token %q is not UTF-8", content)
 		}
+		if seen[content] {
+			return fmt.Errorf("special token %q is listed twice", content)
+		}
+		seen[content] = true
 	}
-	return o, nil
+	return nil
 }
 
 var errNoText = errors.New("the documents contain no text")
@@ -146,10 +175,6 @@ type reporter struct {
 	TrainProgress
 	call func(TrainProgress)
 	last time.Time
-}
-
-func newReporter(o TrainOptions) *reporter {
-	return &reporter{TrainProgress: TrainProgress{MaxMerges: o.VocabSize - 256 - len(o.Specials)}, call: o.Progress}
 }
 
 func (r *reporter) report(always bool) {

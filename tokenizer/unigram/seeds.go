@@ -100,8 +100,7 @@ func (s *suffixes) repeats(workers int) []substring {
 		groups = append(groups, group)
 	}
 	found := make([][]substring, len(groups))
-	// Each part is one group here: there are as many as characters.
-	parallel(workers, len(groups), func() int { return 0 }, func(_ int, from, to int) {
+	parallel(workers, len(groups), 1, func() int { return 0 }, func(_ int, from, to int) {
 		for i := from; i < to; i++ {
 			found[i] = s.visit(nil, groups[i], 1)
 		}

@@ -148,9 +148,11 @@ func (t *trainer) index() {
 	t.trie = trie.Build(keys, values)
 }
 
+// batch is how many words or pieces a worker takes at once.
+const batch = 512
+
 // parallel calls do for parts of [0, n), each worker with its own memory.
-func parallel[T any](workers, n int, memory func() T, do func(m T, from, to int)) []T {
-	const part = 512
+func parallel[T any](workers, n, part int, memory func() T, do func(m T, from, to int)) []T {
 	var next atomic.Int64
 	var group sync.WaitGroup
 	all := make([]T, workers)
@@ -158,7 +160,7 @@ func parallel[T any](workers, n int, memory func() T, do func(m T, from, to int)
 		all[w] = memory()
 		group.Go(func() {
 			for {
-				from := int(next.Add(part)) - part
+				from := int(next.Add(int64(part))) - part
 				if from >= n {
 					return
 				}
@@ -176,7 +178,7 @@ const unit = 1 << 24
 
 // expect returns how often each piece is to be expected in the words.
 func (t *trainer) expect() []float64 {
-	all := parallel(t.options.Workers, len(t.words), t.newLattice, func(l *trainLattice, from, to int) {
+	all := parallel(t.options.Workers, len(t.words), batch, t.newLattice, func(l *trainLattice, from, to int) {
 		for _, w := range t.words[from:to] {
 			l.addExpected(w.Text, float64(w.Count)*unit)
 		}

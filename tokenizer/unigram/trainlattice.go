@@ -160,7 +160,7 @@ func (t *trainer) prune(size int) {
 		total += float64(n)
 	}
 	losses := make([]float64, len(t.pieces)) // +Inf: needed; -Inf: of no use
-	parallel(t.options.Workers, len(t.pieces), t.newLattice, func(l *trainLattice, from, to int) {
+	parallel(t.options.Workers, len(t.pieces), batch, t.newLattice, func(l *trainLattice, from, to int) {
 		for i := from; i < to; i++ {
 			losses[i] = l.loss(int32(i), uses, total)
 		}
@@ -185,7 +185,7 @@ func (t *trainer) prune(size int) {
 
 // countBest counts how often each piece occurs in the best ways.
 func (t *trainer) countBest() []int64 {
-	all := parallel(t.options.Workers, len(t.words), t.newLattice, func(l *trainLattice, from, to int) {
+	all := parallel(t.options.Workers, len(t.words), batch, t.newLattice, func(l *trainLattice, from, to int) {
 		for _, w := range t.words[from:to] {
 			l.best(w.Text, -1)
 			for piece := range l.way {
