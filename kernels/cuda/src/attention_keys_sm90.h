@@ -30,6 +30,7 @@ struct KeysWork {
 DEV int keys_tasks(const Shape& s) { return ceil_div(s.time, 2 * ROWS) * (s.heads / s.group) * s.batch; }
 
 template <int D, int STAGES> DEV void bring_queries(const KeysPlan<D, STAGES>& at, const Shape& shape, const Maps& maps) {
+  tma_prefetch(maps.q), tma_prefetch(maps.grad), tma_prefetch(maps.k), tma_prefetch(maps.v);
   Ring own = {0, 0}, ring = {0, 0};
   for (int round = 0, i; (i = task_in(round)) < keys_tasks(shape); round++, own.next(2)) {
     KeysWork work(i, shape);

@@ -23,6 +23,7 @@ struct QueriesWork {
 DEV int queries_tasks(const Shape& s) { return ceil_div(s.time, 2 * ROWS) * s.heads * s.batch; }
 
 template <int D, int STAGES> DEV void bring_keys(const QueriesPlan<D, STAGES>& at, const Shape& shape, const Maps& maps) {
+  tma_prefetch(maps.q), tma_prefetch(maps.grad), tma_prefetch(maps.k), tma_prefetch(maps.v);
   Ring ring = {0, 0};
   int used = 0;
   for (int round = 0, i; (i = task_in(round)) < queries_tasks(shape); round++) {

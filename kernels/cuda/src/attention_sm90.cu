@@ -38,6 +38,7 @@ template <int D, int GROUPS, int KEYS>
 DEV void produce(const Plan<D, GROUPS, KEYS>& at, const Shape& shape, const TensorMap* q, const TensorMap* k, const TensorMap* v) {
   constexpr int QUERIES = GROUPS * 64;
   int n = 0, filled = 0;   // key tiles and query tiles brought so far
+  tma_prefetch(q), tma_prefetch(k), tma_prefetch(v);
   for (int round = 0, i; (i = task_in(round)) < tasks(shape, QUERIES); round++) {
     Work<QUERIES, KEYS> work(i, shape);
     if (work.begin >= work.end) continue;

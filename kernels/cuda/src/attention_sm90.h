@@ -4,6 +4,7 @@
 // four axes, (column, head, time, sequence), so that rows behind the end of a sequence are read as zeros and not written.
 #pragma once
 #include "attention.h"
+#include "ptx_sm90.h"
 
 constexpr int PANEL_ROW = 128;   // bytes
 

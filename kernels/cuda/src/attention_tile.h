@@ -1,6 +1,7 @@
 // attention_tile.h: tiles of bf16 rows in shared memory, and products of them by mma.sync, for attention on sm_80.
 #pragma once
 #include "attention.h"
+#include "ptx_sm80.h"
 
 DEV void store_shared(uint32 p, uint32 v) { PTX("st.shared.b32 [%0], %1;" :: "r"(p), "r"(v) : "memory"); }
 DEV uint32x4 load_shared16(uint32 p) {
