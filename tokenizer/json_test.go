@@ -115,7 +115,7 @@ func TestIdsEqualThoseOfLlama3(t *testing.T) {
 			require.Equal(t, append([]int32{}, want...), append([]int32{}, tok.Encode(c.Text)...), c.ID)
 		}
 	}
-	assert.Greater(t, checked, 350)
+	assert.Greater(t, checked, 180)
 }
 
 // smallJSON is a whole file; edits make it wrong.

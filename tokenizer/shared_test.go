@@ -1,23 +1,19 @@
 package tokenizer
 
 import (
-	"bufio"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// sharedFile returns the bytes of a file of the shared data, unpacked, and
-// skips the test where there is none: FORJA_SHARED names the folder, else it
-// is "shared" beside the module.
-func sharedFile(t testing.TB, name string) []byte {
+// sharedPath is a file of the shared data, whether or not it is there:
+// FORJA_SHARED names the folder, else it is "shared" beside the module.
+func sharedPath(t testing.TB, name string) string {
 	t.Helper()
 	root := os.Getenv("FORJA_SHARED")
 	if root == "" {
@@ -31,29 +27,35 @@ func sharedFile(t testing.TB, name string) []byte {
 		}
 		root = filepath.Join(filepath.Dir(dir), "shared")
 	}
-	f, err := os.Open(filepath.Join(root, "data", name))
-	if errors.Is(err, os.ErrNotExist) {
+	return filepath.Join(root, "data", name)
+}
+
+// sharedFile returns the bytes of a file of the shared data, unpacked, and
+// skips the test where there is none.
+func sharedFile(t testing.TB, name string) []byte {
+	t.Helper()
+	path := sharedPath(t, name)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		t.Skipf("no shared data: %v", err)
 	}
+	return unpackedFile(t, path)
+}
+
+func unpackedFile(t testing.TB, path string) []byte {
+	t.Helper()
+	f, err := unpacked(path)
 	require.NoError(t, err)
 	defer f.Close()
-	if !strings.HasSuffix(name, ".gz") {
-		data, err := io.ReadAll(f)
-		require.NoError(t, err)
-		return data
-	}
-	zr, err := gzip.NewReader(bufio.NewReader(f))
-	require.NoError(t, err)
-	data, err := io.ReadAll(zr)
+	data, err := io.ReadAll(f)
 	require.NoError(t, err)
 	return data
 }
 
-// sharedLines decodes a gzip file of the shared data, one JSON value a line.
-func sharedLines[T any](t testing.TB, name string) []T {
+// jsonLines decodes one JSON value a line.
+func jsonLines[T any](t testing.TB, data []byte) []T {
 	t.Helper()
 	var out []T
-	for line := range bytesLines(sharedFile(t, name)) {
+	for line := range bytesLines(data) {
 		var v T
 		require.NoError(t, json.Unmarshal(line, &v))
 		out = append(out, v)
