@@ -6,6 +6,7 @@
 // its fragments are permuted, alike in a and b. In F32 each warp has two columns, and m is a constant.
 //
 // k is a multiple of 8 and rows begin at multiples of 16 bytes: for others there is gemm.
+#include "ptx_sm80.h"
 #include "gemm_epilogue.h"
 
 constexpr int WARPS = 8, COLUMNS = 16, PITCH = 20;   // a row of results takes PITCH numbers, in other banks than the next

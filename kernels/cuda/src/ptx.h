@@ -1,9 +1,8 @@
 // ptx.h: the dialect of all kernels.
 //
-// Everything that C++ lacks is one wrapper here, or in ptx_sm80.h (asynchronous copies, ldmatrix, mma, named barriers)
-// and ptx_sm90.h (mbarrier, TMA, wgmma, clusters), which it includes: so the simulator has one list of instructions to
-// know. No CUDA header is needed: clang -x cuda compiles it as it is. There is no libdevice either: builtin exp, log,
-// tanh and sqrt do not link.
+// Everything that C++ lacks is one wrapper here, in ptx_sm80.h (asynchronous copies, ldmatrix, mma, named barriers) or in
+// ptx_sm90.h (mbarrier, TMA, wgmma, clusters): so the simulator has one list of instructions to know. No CUDA header is
+// needed: clang -x cuda compiles it as it is. There is no libdevice either: builtin exp, log, tanh and sqrt do not link.
 //
 // A kernel is KERNEL(threads, blocks per multiprocessor) family__variant(parameters). All variants of a family have the
 // same parameters: pointers, int, uint32, int64, uint64, float, and TensorMap as PARAM(TensorMap), first in the list.
@@ -217,8 +216,3 @@ template <int THREADS, class T> DEV T block_max(T v, T* red) {
   UNROLL for (int w = 1; w < THREADS / 32; w++) s = max(s, red[w]);
   return s;
 }
-
-#include "ptx_sm80.h"
-#if __CUDA_ARCH__ >= 900
-#include "ptx_sm90.h"
-#endif
