@@ -93,6 +93,12 @@ func (h *Heap) Free(addr uint64) error {
 	if a.freed {
 		return fmt.Errorf("free of %#x: freed before", addr)
 	}
+	h.release(a)
+	return nil
+}
+
+// release frees an allocation.
+func (h *Heap) release(a *allocation) {
 	table := append([]*allocation(nil), *h.table.Load()...)
 	gone := &allocation{name: a.name, addr: a.addr, freed: true}
 	for i := range table {
@@ -102,7 +108,6 @@ func (h *Heap) Free(addr uint64) error {
 	}
 	h.table.Store(&table)
 	h.used -= len(a.data)
-	return nil
 }
 
 // find is the allocation whose granules hold addr, nil if none does.
@@ -204,6 +209,16 @@ func (h *Heap) Used() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.used
+}
+
+// Unload frees the variables of a module that is not used any more.
+func (h *Heap) Unload(m *Module) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, addr := range h.modules[m] {
+		h.release(h.find(addr))
+	}
+	delete(h.modules, m)
 }
 
 func (h *Heap) unchecked() { h.blind.Store(true) }

@@ -54,6 +54,13 @@ func TestTheHeapGivesWhatWasAskedForAndNoMore(t *testing.T) {
 	require.Empty(t, h.Live())
 }
 
+func download1(t *testing.T, h *Heap, addr uint64) []byte {
+	t.Helper()
+	b, err := h.Bytes(addr, 4)
+	require.NoError(t, err)
+	return b
+}
+
 func TestVariablesOfAModule(t *testing.T) {
 	m, err := Parse(`.version 8.0
 .target sm_80
@@ -84,6 +91,11 @@ func TestVariablesOfAModule(t *testing.T) {
 		}
 	}
 	require.Len(t, h.Live(), 1, "the module's variables are nobody's leak")
+	require.Equal(t, 32+5+12+4, h.Used())
+	h.Unload(m)
+	require.Equal(t, 32, h.Used())
+	require.NoError(t, m.Kernels["k"].Launch(h, x1(1), x1(1), 0, args(out), Options{}))
+	require.Equal(t, uint32(40), le.Uint32(download1(t, h, out+12)), "loaded anew")
 }
 
 func TestLoadsAndStoresOfEveryWidth(t *testing.T) {

@@ -78,8 +78,6 @@ var gemmBugs = []hopperBug{
 	{"consumers wait with the wrong parity", tryWait, 1, `{ .reg .b32 q; xor.b32 q, $2, 1; mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [$1], q; }`, "the wait for it is missing"},
 	{"producer does not wait for empty stages", tryWait, 3, waitEnded, ""},
 	{"producer waits with the wrong parity", tryWait, 3, `{ .reg .b32 q; xor.b32 q, $2, 1; mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [$1], q; }`, "1 arrivals are more than are pending"},
-	{"wait without cluster scope", `try_wait\.parity\.acquire\.cluster`, 0, `try_wait.parity.acquire.cta`, "with no synchronisation between"},
-	{"arrival without cluster scope", `mbarrier\.arrive\.release\.cluster\.shared::cluster`, 0, `mbarrier.arrive.shared::cluster`, "with no synchronisation between"},
 	{"relaxed arrival", `mbarrier\.arrive\.release\.cluster\.shared::cluster`, 0, `mbarrier.arrive.relaxed.cluster.shared::cluster`, "with no synchronisation between"},
 	{"fewer bytes expected", `mov\.b32 (\s*%r\d+), 24576;`, 1, `mov.b32 $1, 20480;`, "it expected too few bytes"},
 	{"more bytes expected", `mov\.b32 (\s*%r\d+), 24576;`, 1, `mov.b32 $1, 24592;`, "0 of 1 arrivals and 16 bytes pending"},

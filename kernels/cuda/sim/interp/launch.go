@@ -16,7 +16,7 @@ type Options struct {
 	Seed    uint64 // if not 0, run the warps of a block in an order drawn from it
 	Workers int    // goroutines that run blocks; 0 for GOMAXPROCS
 	Stats   *Stats // if not nil, is added to
-	Steps   uint64 // instructions after which a warp is taken to hang; 0 for 1<<32
+	Steps   uint64 // instructions after which a warp is taken to hang; 0 for 1<<30
 }
 
 // launch is one execution of a grid.
@@ -122,7 +122,7 @@ func (k *Kernel) prepare(h *Heap, grid, dim [3]uint32, shared int, args []byte, 
 	}
 	l.units = int(blocks) / size
 	if l.o.Steps == 0 {
-		l.o.Steps = 1 << 32
+		l.o.Steps = 1 << 30
 	}
 	var err error
 	if l.global, err = h.place(k); err != nil {

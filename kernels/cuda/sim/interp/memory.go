@@ -3,7 +3,6 @@ package interp
 import (
 	"math/bits"
 	"runtime"
-	"strings"
 )
 
 func init() {
@@ -164,11 +163,8 @@ func (o *operands) loadStore(load bool) op {
 		t.extend = uint(64 - 8*t.n)
 		t.mask = ^uint64(0) >> (64 - o.a.width[t.regs[0]])
 	}
-	if base == paramBase && load && !strings.Contains(at, "%") {
-		return t.parameter(o)
-	}
-	if t.relaxed && !o.spinSafe() {
-		return nil
+	if v := o.a.parameter(t.base); v != nil && base == paramBase && load {
+		return t.parameter(o, v)
 	}
 	if base == localBase || base == paramBase {
 		return t.private
@@ -178,9 +174,6 @@ func (o *operands) loadStore(load bool) op {
 	}
 	return t.run
 }
-
-// spinSafe says that the instruction may be part of a loop that waits for another warp.
-func (o *operands) spinSafe() bool { return true }
 
 // cacheHints marks what does not change the result of an access: cache operators, eviction
 // priorities and prefetch sizes.
@@ -193,15 +186,20 @@ func (o *operands) cacheHints() {
 	}
 }
 
-// parameter loads from a place in the parameter block that is known now.
-func (t *transfer) parameter(o *operands) op {
-	k := o.a.k
-	at := t.off - paramBase
-	for _, u := range k.symbols {
-		if u.slot == t.base {
-			at += u.v.at
+// parameter is the parameter whose address a slot holds, nil if it holds something else.
+func (a *assembler) parameter(slot int) *variable {
+	for _, u := range a.k.symbols {
+		if u.slot == slot && u.v.space == ".param" {
+			return u.v
 		}
 	}
+	return nil
+}
+
+// parameter loads from a place in the parameter block that is known now.
+func (t *transfer) parameter(o *operands, v *variable) op {
+	k := o.a.k
+	at := t.off - paramBase + v.at
 	if at+uint64(t.total) > uint64(k.size) || at%uint64(t.total) != 0 {
 		o.fail("%d bytes at offset %d of parameters of %d bytes", t.total, at, k.size)
 		return nil
@@ -368,8 +366,12 @@ func translateHint(o *operands) op {
 
 // translatePolicy makes createpolicy: the value of a policy means nothing here.
 func translatePolicy(o *operands) op {
-	for i := range o.used {
-		o.used[i] = true
+	if o.one("fractional", "range") == "" {
+		return nil
+	}
+	o.has("global")
+	for _, m := range []string{"L2::evict_last", "L2::evict_normal", "L2::evict_first", "L2::evict_unchanged"} {
+		o.has(m)
 	}
 	if !o.want(1, 6) || o.typ != "b64" {
 		return nil

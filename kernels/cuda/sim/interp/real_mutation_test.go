@@ -52,6 +52,18 @@ var harmless = map[string]int{
 
 // Every mistake in the synchronisation of the kernels that ship is noticed: an error, or another result.
 func TestMistakesInRealKernelsAreCaught(t *testing.T) {
+	planted := plantMistakes(t, 80, mistakes, harmless, func(b *bench) {
+		b.rows()
+		b.products()
+		b.attention()
+	})
+	require.Greater(t, planted, 100)
+}
+
+// plantMistakes makes every mistake in every kernel that the exercise launches, one at a time, and runs it with what the
+// kernel was launched with. Those that nobody notices must be harmless. It returns how many there were.
+func plantMistakes(t *testing.T, capability int, mistakes []mistake, harmless map[string]int, exercise func(b *bench)) int {
+	t.Helper()
 	module := map[string]string{} // of an entry
 	for _, m := range ptx.Modules() {
 		text, err := ptx.Module(m)
@@ -107,11 +119,7 @@ func TestMistakesInRealKernelsAreCaught(t *testing.T) {
 		alive[k.Name] = left
 	})
 	defer stop()
-	onCard(t, 80, func(b *bench) {
-		b.rows()
-		b.products()
-		b.attention()
-	})
+	onCard(t, capability, exercise)
 	for _, entry := range entries {
 		survived := map[string]int{}
 		for _, m := range alive[entry] {
@@ -122,6 +130,6 @@ func TestMistakesInRealKernelsAreCaught(t *testing.T) {
 			assert.LessOrEqual(t, survived[x.name], harmless[entry+": "+x.name], "%s: %s", entry, x.name)
 		}
 	}
-	require.Greater(t, planted, 100)
 	t.Logf("%d mistakes in %d kernels", planted, len(entries))
+	return planted
 }

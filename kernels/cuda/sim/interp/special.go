@@ -63,7 +63,7 @@ func (w *warp) constants() {
 }
 
 // ofBlock are the special registers that differ from block to block.
-var ofBlock = map[string]bool{"%ctaid": true, "%clusterid": true, "%smid": true}
+var ofBlock = map[string]bool{"%ctaid": true, "%clusterid": true, "%cluster_ctaid": true, "%smid": true}
 
 // special is a slot that holds a special register.
 type special struct {
