@@ -93,6 +93,7 @@ func (s *slot) moduleUnload(handle uintptr) uintptr {
 			delete(m.handles, f)
 		}
 		delete(m.handles, handle)
+		m.heap.Unload(mod.parsed)
 		return success
 	})
 }
