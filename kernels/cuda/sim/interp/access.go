@@ -161,6 +161,8 @@ func (t *transfer) lanewise(w *warp, m uint32, addresses *lanes) {
 			b = last.data[addr-last.addr:][:total]
 		case addr-sharedBase-reservedShared < uint64(len(shared))-reservedShared && addr-sharedBase+total <= uint64(len(shared)):
 			b = shared[addr-sharedBase:][:total]
+		case !t.load && addr >= paramBase && addr < localBase:
+			faultf(l, "writes a parameter, at %s", w.where(addr))
 		default:
 			b = w.at(l, addr, t.total)
 		}

@@ -21,6 +21,7 @@ func TestTheCheckerNamesWhatIsWrong(t *testing.T) {
 		"ld.global.b32 %r1, [%rd1+-4];":                                           "4 bytes before allocation 1 of 256 bytes",
 		"ld.global.b32 %r1, [%rd1+256];":                                          "offset 256 of allocation 1",
 		"ld.global.b32 %r1, [%r9];":                                               "no allocation is there",
+		"mov.u64 %rd5, n; cvta.param.u64 %rd5, %rd5; st.b32 [%rd5], 1;":           "writes a parameter",
 		"ld.local.b32 %r1, [8];":                                                  "local memory out of bounds",
 		"st.global.b32 [%rd1], %r0;":                                              "race: writes offset 0 of allocation 1, which thread 0 has written at line 10",
 		"st.shared.b32 [dyn], %r0;":                                               "race: writes shared memory at offset 0, which thread 0 has written",

@@ -101,10 +101,7 @@ type transfer struct {
 	n, total int  // bytes of an element and of a lane
 	extend   uint // for signed elements: how far to shift left and back, 0 for none
 	mask     uint64
-	shared   bool // may be shared memory
 	own      bool // must be that of the block
-	global   bool
-	scalar   bool // ordering or volatility was asked for: elements are accessed one by one
 	relaxed  bool // racing with other strong accesses is allowed
 	acquire  bool
 	release  bool
@@ -137,7 +134,6 @@ func (o *operands) loadStore(load bool) op {
 		o.value(o.arg[2], "u64")
 	}
 	base, shared, global := o.space()
-	t.shared, t.global = shared, global
 	t.own = o.has("shared::cta") || o.has("shared")
 	count := 1
 	if v := o.one("v2", "v4", "v8"); v != "" {
@@ -150,6 +146,10 @@ func (o *operands) loadStore(load bool) op {
 	t.base, t.off = o.addr(at)
 	t.off += base
 	t.regs = o.list(vals, o.typ)
+	if !load && (base == paramBase || o.has("const")) {
+		o.fail("a store to memory that cannot be written")
+		return nil
+	}
 	if t.n == 0 || t.n > 8 || count != len(t.regs) || t.n*count > 32 {
 		o.fail("%d registers of type %s", len(t.regs), o.typ)
 		return nil

@@ -55,17 +55,6 @@ func (o *operands) one(mods ...string) string {
 	return ""
 }
 
-// is tells whether the whole opcode is name, and marks every modifier as understood.
-func (o *operands) is(name string) bool {
-	if o.name != name {
-		return false
-	}
-	for i := range o.used {
-		o.used[i] = true
-	}
-	return true
-}
-
 // want fails unless there are between least and most operands.
 func (o *operands) want(least, most int) bool {
 	if len(o.arg) < least || len(o.arg) > most {

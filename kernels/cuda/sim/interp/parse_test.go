@@ -53,6 +53,8 @@ func TestWhatIsNotUnderstoodIsRefusedWithItsLine(t *testing.T) {
 		"bar.sync":                                      "operand 1 is missing",
 		"bar.arrive 1":                                  "1 operands",
 		"membar.everywhere":                             "everywhere",
+		"st.const.b32 [table], 1":                       "cannot be written",
+		"st.param.b32 [n], 1":                           "cannot be written",
 		".reg .b99 %x":                                  "register type",
 		".align 8 .b8 x":                                "unknown directive .align",
 		".local .b8 x[999999999999]":                    "array size",
