@@ -267,8 +267,7 @@ DEV void product(const TensorMap* a, const TensorMap* b, const Finish& e, int k,
         for (int t = 0; t < tiles.steps; t++) {
           uint32 bar = full + stage * 8, to = ring + stage * STAGE;
           int k0 = tiles.part * slice + t * BK;
-          if (BLOCKS > 1) mbar_wait_cluster(empty + stage * 8, phase);
-          else mbar_wait(empty + stage * 8, phase);
+          mbar_wait(empty + stage * 8, phase);
           mbar_expect(bar, STAGE);
           if (A_KMAJOR) {
             tma_load(to, a, bar, k0, tiles.row);

@@ -11,19 +11,14 @@ DEV void mbar_arrive(uint32 bar) { PTX("mbarrier.arrive.shared::cta.b64 _, [%0];
 // Arrives and announces bytes that TMA will bring in this phase.
 DEV void mbar_expect(uint32 bar, uint32 bytes) {
   PTX("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" :: "r"(bar), "r"(bytes) : "memory"); }
-// Arrives at the barrier of the same offset in block `rank` of the cluster.
+// Arrives at the barrier of the same offset in block `rank` of the cluster. It orders nothing but what the tensor cores have read,
+// which is complete when wg_wait returns: release at cluster scope would be a fence of the whole GPU's memory (MEMBAR.GPU).
 DEV void mbar_arrive_remote(uint32 bar, uint32 rank) {
   PTX("{ .reg .b32 remote;\nmapa.shared::cluster.u32 remote, %0, %1;\n"
-      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote]; }" :: "r"(bar), "r"(rank) : "memory"); }
+      "mbarrier.arrive.shared::cluster.b64 _, [remote]; }" :: "r"(bar), "r"(rank) : "memory"); }
 DEV bool mbar_try_wait(uint32 bar, uint32 parity) {
   uint32 done;
   PTX("{ .reg .pred p;\nmbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p; }"
-      : "=r"(done) : "r"(bar), "r"(parity) : "memory");
-  return done; }
-// The same with acquire at cluster scope: what other blocks of the cluster did before they arrived is visible.
-DEV bool mbar_try_wait_cluster(uint32 bar, uint32 parity) {
-  uint32 done;
-  PTX("{ .reg .pred p;\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p; }"
       : "=r"(done) : "r"(bar), "r"(parity) : "memory");
   return done; }
 DEV uint64 nanoseconds() { uint64 t; PTX("mov.u64 %0, %%globaltimer;" : "=l"(t) :: "memory"); return t; }
@@ -33,11 +28,6 @@ DEV void mbar_wait(uint32 bar, uint32 parity) {
   if (mbar_try_wait(bar, parity)) return;
   uint64 start = nanoseconds();
   while (!mbar_try_wait(bar, parity))
-    if (nanoseconds() - start > WAIT_LIMIT) PTX("trap;"); }
-DEV void mbar_wait_cluster(uint32 bar, uint32 parity) {
-  if (mbar_try_wait_cluster(bar, parity)) return;
-  uint64 start = nanoseconds();
-  while (!mbar_try_wait_cluster(bar, parity))
     if (nanoseconds() - start > WAIT_LIMIT) PTX("trap;"); }
 
 // ---- TMA (9.7.9.25): coordinates count elements, innermost first; what lies outside the tensor is read as 0 and not written ----

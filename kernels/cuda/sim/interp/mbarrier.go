@@ -16,8 +16,10 @@ type barrierSync struct {
 	local, remote []uint32 // clocks of the arrivals of the current phase: from its own block, and from others with cluster scope
 	localDone     []uint32 // and of all completed phases
 	remoteDone    []uint32
-	visible       bool // the initialisation has been fenced for the asynchronous proxy and the cluster
-	actor         int  // the component of clocks that counts its phases: a copy that completes on it is ordered by that
+	async         []uint32 // what arrivals from other blocks knew of bulk copies and wgmma, in the current phase
+	asyncDone     []uint32 // and in all completed ones
+	visible       bool     // the initialisation has been fenced for the asynchronous proxy and the cluster
+	actor         int      // the component of clocks that counts its phases: a copy that completes on it is ordered by that
 	creator       *warp
 	lane          int    // of the creator
 	born          access // the initialisation
@@ -215,13 +217,17 @@ func translateArrive(o *operands, win window, drop bool) op {
 }
 
 // arriveAt is an arrival of lane l of warp w, or of one of its copies, at a barrier of b. Another block's arrival is only
-// ordered before what waiters do if its scope is the cluster.
+// ordered before what waiters do if its scope is the cluster, but for what bulk copies have written and wgmma has read: that is
+// done, and nothing has to be made visible to those who overwrite it. So CUTLASS hands stages back in a cluster.
 func (b *block) arriveAt(w *warp, l int, bar *mbarrier, n int, known []uint32, cluster bool) {
 	switch {
 	case w.b == b:
 		bar.local = joinClocks(bar.local, known)
 	case cluster:
 		bar.remote = joinClocks(bar.remote, known)
+	}
+	if w.b != b && known != nil {
+		bar.async = joinClocks(bar.async, w.asynchronous(known))
 	}
 	if w.b != b && b.check != nil {
 		b.visit(mark{uint32(bar.actor), bar.phase + 1, uint32(w.pc)}, mark{uint32(w.self), w.clocks[w.self], uint32(w.pc)})
@@ -234,6 +240,23 @@ func (b *block) arriveAt(w *warp, l int, bar *mbarrier, n int, known []uint32, c
 		bar.publish()
 	}
 	w.u.events++
+}
+
+// asynchronous is what a warp knows of the bulk copies to its block and of its warpgroup's wgmma.
+func (w *warp) asynchronous(known []uint32) []uint32 {
+	part := make([]uint32, len(known))
+	keep := func(actor int) {
+		if actor < len(known) {
+			part[actor] = known[actor]
+		}
+	}
+	if a := w.group().actor; a != 0 {
+		keep(a)
+	}
+	for _, m := range w.b.ext.bars {
+		keep(m.actor)
+	}
+	return part
 }
 
 // transact completes bytes of a copy that was issued in the given phase.
@@ -252,7 +275,8 @@ func (b *block) transact(l int, bar *mbarrier, bytes int, phase uint32) {
 func (m *mbarrier) publish() {
 	m.localDone = joinClocks(m.localDone, m.local)
 	m.remoteDone = joinClocks(m.remoteDone, m.remote)
-	m.local, m.remote = nil, nil
+	m.asyncDone = joinClocks(m.asyncDone, m.async)
+	m.local, m.remote, m.async = nil, nil, nil
 }
 
 // translateWait: mbarrier.test_wait/.try_wait{.parity}{.sem.scope}{.shared{::cta}}.b64 done, [addr], state{, hint}. A wait that
@@ -326,6 +350,7 @@ func translateWait(o *operands, win window) op {
 // passBarrier orders a completed phase before what the warp does next.
 func (w *warp) passBarrier(bar *mbarrier, cluster bool) {
 	w.acquire(bar.localDone)
+	w.acquire(bar.asyncDone)
 	if cluster {
 		w.acquire(bar.remoteDone)
 	}
