@@ -46,7 +46,7 @@ const (
 	waitEnded = `setp.eq.u32 p, 0, 0;`
 )
 
-// The waits of gemm, in the order of its text: 1 and 2 the consumers', 3 and 4 the producer's, then its last ones.
+// The waits of gemm, in the order of its text: the consumers', the producer's, and its last three.
 var gemmBugs = []hopperBug{
 	{"no fence between threads' writes and the TMA store", `fence\.proxy\.async\.shared::cta;`, 1, ``, "without a fence.proxy.async after it"},
 	{"fence for global memory only", `fence\.proxy\.async\.shared::cta;`, 1, `fence.proxy.async.global;`, "without a fence.proxy.async after it"},
@@ -76,8 +76,8 @@ var gemmBugs = []hopperBug{
 
 	{"consumers do not wait for the copies", tryWait, 1, waitEnded, "the wait for it is missing"},
 	{"consumers wait with the wrong parity", tryWait, 1, `{ .reg .b32 q; xor.b32 q, $2, 1; mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [$1], q; }`, "the wait for it is missing"},
-	{"producer does not wait for empty stages", tryWait, 3, waitEnded, ""},
-	{"producer waits with the wrong parity", tryWait, 3, `{ .reg .b32 q; xor.b32 q, $2, 1; mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [$1], q; }`, "1 arrivals are more than are pending"},
+	{"producer does not wait for empty stages", tryWait, 2, waitEnded, ""},
+	{"producer waits with the wrong parity", tryWait, 2, `{ .reg .b32 q; xor.b32 q, $2, 1; mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [$1], q; }`, "deadlock: no warp can go on"},
 	{"relaxed arrival", `mbarrier\.arrive\.release\.cluster\.shared::cluster`, 0, `mbarrier.arrive.relaxed.cluster.shared::cluster`, "with no synchronisation between"},
 	{"fewer bytes expected", `mov\.b32 (\s*%r\d+), 24576;`, 1, `mov.b32 $1, 20480;`, "it expected too few bytes"},
 	{"more bytes expected", `mov\.b32 (\s*%r\d+), 24576;`, 1, `mov.b32 $1, 24592;`, "0 of 1 arrivals and 16 bytes pending"},
@@ -87,7 +87,7 @@ var gemmBugs = []hopperBug{
 	{"multicast to the other block only", `mov\.b16 (\s*%rs1), 3;`, 1, `{ .reg .b32 r, s; mov.u32 r, %cluster_ctarank; mov.u32 s, 2; shr.u32 s, s, r; cvt.u16.u32 $1, s; }`, "deadlock"},
 	{"multicast to a block too many", `mov\.b16 (\s*%rs1), 3;`, 1, `mov.b16 $1, 7;`, "multicast to the blocks 0x7 of a cluster of 2"},
 	{"multicast to nobody", `mov\.b16 (\s*%rs1), 3;`, 1, `mov.b16 $1, 0;`, "multicast to the blocks 0x0"},
-	{"both halves in one place", `shl\.b32 (\s*%r\d+), %r21, 12;`, 1, `shl.b32 $1, %r21, 11;`, "race: overwrites shared memory"},
+	{"both halves in one place", `shl\.b32 (\s*%r\d+, %r\d+), 12;`, 1, `shl.b32 $1, 11;`, "race: overwrites shared memory"},
 	{"destination misaligned", `(cp\.async\.bulk\.tensor\.2d\.shared::cluster\.global\.mbarrier::complete_tx::bytes) \[(%r\d+)\]`, 1, `add.u32 $2, $2, 64; $1 [$2]`, "is not a multiple of 128"},
 	{"destination outside", `(cp\.async\.bulk\.tensor\.2d\.shared::cluster\.global\.mbarrier::complete_tx::bytes) \[(%r\d+)\]`, 1, `add.u32 $2, $2, 131072; $1 [$2]`, "out of bounds"},
 	{"copy completes at the other barrier", `(\}\], \[)(%r\d+)(\];)`, 1, `$1$2+24$3`, ""},
@@ -103,7 +103,8 @@ var gemmBugs = []hopperBug{
 	{"relaxed arrival at the cluster's barrier", `barrier\.cluster\.arrive\.release\.aligned;`, 1, `barrier.cluster.arrive.relaxed.aligned;`, "with no synchronisation between"},
 	{"waits at the cluster's barrier without arriving", `barrier\.cluster\.arrive\.release\.aligned;`, 1, ``, "without having arrived"},
 	{"arrives at the cluster's barrier twice", `(barrier\.cluster\.arrive\.release\.aligned;)`, 1, `$1 $1`, "arrived at the cluster's barrier before"},
-	{"producer ends early", `(@%p\d+ bra) 	\$L__BB0_13;`, 2, `$1 	$$L__BB0_34;`, ""},
+	{"producer does not wait for the last arrivals", `(?s)(multicast::cluster.*?)mbarrier\.try_wait[^;]*;(.*?)mbarrier\.try_wait[^;]*;(.*?)mbarrier\.try_wait[^;]*;`, 1,
+		`$1 setp.eq.u32 p, 0, 0; $2 setp.eq.u32 p, 0, 0; $3 setp.eq.u32 p, 0, 0;`, "the block ends while warp"},
 	{"more registers than there are", `(setmaxnreg\.inc\.sync\.aligned\.u32) 240;`, 1, `$1 248;`, "for 2560 registers of which 512 are free"},
 	{"registers not given back", `setmaxnreg\.dec\.sync\.aligned\.u32 24;`, 1, ``, "registers of which 0 are free"},
 	{"giving back registers that it has not", `(setmaxnreg\.dec\.sync\.aligned\.u32) 24;`, 1, `$1 184;`, "setmaxnreg.dec to 184 registers of a thread that has 168"},
@@ -173,9 +174,17 @@ var asyncBugs = map[string][]hopperBug{
 		{"address of the cluster for the block", `st\.shared::cluster\.u32`, 1, `st.shared::cta.u32`, "reaches only the block's own memory"},
 		{"beyond the other's memory", `st\.shared::cluster\.u32 \[(%r\d+)\]`, 1, `st.shared::cluster.u32 [$1+16384]`, "out of bounds"},
 	},
+	"cluster__signal": {
+		{"wait without cluster scope", `try_wait\.parity\.acquire\.cluster`, 0, `try_wait.parity.acquire.cta`, "with no synchronisation between"},
+		{"relaxed wait", `try_wait\.parity\.acquire\.cluster`, 0, `try_wait.parity.relaxed.cluster`, "with no synchronisation between"},
+		{"arrival without cluster scope", `mbarrier\.arrive\.release\.cluster\.shared::cluster`, 0, `mbarrier.arrive.shared::cluster`, "with no synchronisation between"},
+		{"relaxed arrival", `mbarrier\.arrive\.release\.cluster\.shared::cluster`, 0, `mbarrier.arrive.relaxed.cluster.shared::cluster`, "with no synchronisation between"},
+		{"arrives before it writes", `(?s)(st\.shared::cluster\.u32 [^;]*;)(.*?)(mbarrier\.arrive\.release[^;]*;)`, 1, `$2 $3 $1`, ""},
+		{"does not wait", tryWait, 0, waitEnded, ""},
+	},
 	"cluster__send": {
 		{"no fence before the copy", `fence\.proxy\.async\.shared::cta;`, 1, ``, "without a fence.proxy.async after it"},
-		{"completes at the sender's barrier", `(\], %r\d+, \[)%r\d+\];`, 1, `${1}%r28];`, "the mbarrier belongs to the block of rank 0"},
+		{"completes at the sender's barrier", `mapa\.shared::cluster\.u32 (%r\d+), (%r\d+), %r\d+;`, 2, `mov.u32 $1, $2;`, "the mbarrier belongs to the block of rank 0"},
 		{"to the block itself", `mapa\.shared::cluster\.u32 (%r\d+), (%r\d+), %r\d+;`, 0, `mov.u32 $1, $2;`, "must be in the shared memory of another block"},
 		{"does not wait", tryWait, 0, waitEnded, ""},
 	},
@@ -197,7 +206,7 @@ func TestAsynchronousCopyBugsAreCaught(t *testing.T) {
 					p = params(r.empty(1024), r.words(words[:256]), r.bytes(make([]byte, 1024)), r.words(words[:256]), r.words(words[:256]), int32(1024))
 				case "cluster__exchange":
 					p, grid[0] = params(r.empty(1024)), 4
-				case "cluster__send":
+				case "cluster__send", "cluster__signal":
 					p, grid[0] = params(r.empty(2048)), 2
 				default:
 					p = params(r.empty(2048), r.words(words), int32(6))

@@ -150,6 +150,12 @@ func (c *checker) asyncWrite(w *warp, l int, at uint32, n int, by access, how la
 						off, w.whose(c.b), w.u.thread(r), w.run.line(r))
 				}
 				w.needFence(l, c, off, &h.w, "overwrites")
+				h.eachRead(c.sets, func(a *access) {
+					if !w.proxyFenced(a, false) {
+						faultf(l, "overwrites shared memory at offset %d%s asynchronously, which %s has read%s without a fence.proxy.async after it (and before the synchronisation)",
+							off, w.whose(c.b), w.u.thread(a), w.run.line(a))
+					}
+				})
 			})
 		}
 		if g.more {
@@ -191,14 +197,29 @@ func (w *warp) orderedOrOwn(a *access, l int) bool {
 	return l < 0 && int(a.who&^many>>6) == w.self || w.ordered(a, l)
 }
 
+// eachRead calls f with the reads of a cell since it was last written.
+func (h *history) eachRead(s *readSets, f func(a *access)) {
+	switch {
+	case h.r.clock == 0:
+	case h.r.who&many == 0:
+		f(&h.r)
+	default:
+		for i, v := range s.row(h.r.who &^ many) {
+			if v != 0 {
+				f(&access{uint32(i)<<6 | v&63, v >> 6, h.r.pc})
+			}
+		}
+	}
+}
+
 // proxyFence is one fence.proxy.async of a warp.
 type proxyFence struct {
 	clock, lanes   uint32
 	shared, global bool
 }
 
-// proxyFenced tells whether the thread that made an ordinary write executed a fence.proxy.async for that kind of memory afterwards, and
-// the warp knows. What is not a thread's write needs none.
+// proxyFenced tells whether the thread that made an ordinary access executed a fence.proxy.async for that kind of memory afterwards, and
+// the warp knows. What is not a thread's access needs none.
 func (w *warp) proxyFenced(a *access, global bool) bool {
 	who := int(a.who >> 6)
 	per := len(w.b.warps)
@@ -206,8 +227,12 @@ func (w *warp) proxyFenced(a *access, global bool) bool {
 		return true
 	}
 	writer := w.u.blocks[who/per].warps[who%per]
+	lanes := uint32(1) << (a.who & 31)
+	if a.who&several != 0 { // one of them is not enough
+		lanes = writer.live
+	}
 	for _, f := range writer.ext.fences {
-		if f.clock >= a.clock && f.lanes>>(a.who&31)&1 == 1 && (f.global && global || f.shared && !global) &&
+		if f.clock >= a.clock && f.lanes&lanes == lanes && (f.global && global || f.shared && !global) &&
 			(writer == w || who < len(w.clocks) && f.clock < w.clocks[who]) {
 			return true
 		}

@@ -1,5 +1,5 @@
 // async.cu: asynchronous copies of every kind but tensors, and what the blocks of a cluster do with each other's memory.
-#include "ptx.h"
+#include "scopes.h"
 
 DEV void cp_async8(uint32 dst, const void* src) { PTX("cp.async.ca.shared.global [%0], [%1], 8;" :: "r"(dst), "l"(src) : "memory"); }
 DEV void cp_arrive_noinc(uint32 bar) { PTX("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" :: "r"(bar) : "memory"); }
@@ -137,7 +137,26 @@ CLUSTER(2) KERNEL(64, 1) cluster__send(uint32* y) {
   if (t == 0)
     PTX("cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];"
         :: "r"(cluster_map(smem(in), other)), "r"(smem(out)), "r"(1024), "r"(cluster_map(b, other)) : "memory");
-  mbar_wait_cluster(b, 0);
+  wait_cluster(b, 0);
   for (int i = 0; i < 4; i++) y[256 * blockIdx.x + 64 * i + t] = load_shared(smem(in) + 4 * (64 * i + t));
   cluster_sync();
+}
+
+// Block 0 writes a row into block 1 and arrives at its mbarrier; block 1 adds it to what it has.
+CLUSTER(2) KERNEL(64, 1) cluster__signal(uint32* y) {
+  STATIC_SHARED(uint32, inbox, 64);
+  STATIC_SHARED(uint64, bar, 1);
+  uint32 rank = cluster_rank(), t = threadIdx.x, b = smem(bar);
+  if (t == 0) {
+    mbar_init(b, 64);
+    mbar_init_fence();
+  }
+  cluster_sync();
+  if (rank == 0) {
+    store_cluster(cluster_map(smem(inbox) + 4 * t, 1), 7 * t);
+    arrive_remote(b, 1);
+    return;
+  }
+  wait_cluster(b, 0);
+  y[64 * (blockIdx.x / 2) + t] = load_shared(smem(inbox) + 4 * ((t + 1) % 64));
 }

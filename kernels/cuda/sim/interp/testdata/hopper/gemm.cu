@@ -1,7 +1,7 @@
 // gemm.cu: C(M,N) = A(M,K) B(N,K)' as a Hopper kernel does it: two blocks of a cluster share the columns of B by multicast;
 // one producer warp, two consumer warpgroups of 64 rows, three stages, registers moved between warpgroups, an epilogue through
 // shared memory and a TMA store. Blocks compute 128 by 64.
-#include "ptx.h"
+#include "scopes.h"
 
 constexpr int STAGES = 3, A_BYTES = 128 * 128, B_BYTES = 64 * 128, STAGE = A_BYTES + B_BYTES;
 
@@ -26,13 +26,13 @@ CLUSTER(2) KERNEL(384, 1) gemm(PARAM(TensorMap) ma, PARAM(TensorMap) mb, PARAM(T
       for (int i = 0; i < n; i++) {
         int s = i % STAGES, parity = i / STAGES & 1;
         uint32 a = tiles + s * STAGE, b = a + A_BYTES + rank * (B_BYTES / 2);
-        mbar_wait_cluster(empty + 8 * s, parity ^ 1);
+        wait_cluster(empty + 8 * s, parity ^ 1);
         mbar_expect(full + 8 * s, STAGE);
         tma_load(a, &ma, full + 8 * s, i * 64, row);
         tma_load_multicast(b, &mb, full + 8 * s, 3, i * 64, col + rank * 32);
       }
       for (int i = n; i < n + STAGES; i++)  // the other block may still signal: do not end before
-        mbar_wait_cluster(empty + 8 * (i % STAGES), (i / STAGES & 1) ^ 1);
+        wait_cluster(empty + 8 * (i % STAGES), (i / STAGES & 1) ^ 1);
     }
     return;
   }
@@ -41,19 +41,19 @@ CLUSTER(2) KERNEL(384, 1) gemm(PARAM(TensorMap) ma, PARAM(TensorMap) mb, PARAM(T
   for (int i = 0; i < n; i++) {
     int s = i % STAGES, parity = i / STAGES & 1;
     uint32 a = tiles + s * STAGE + (group - 1) * (A_BYTES / 2), b = tiles + s * STAGE + A_BYTES;
-    mbar_wait_cluster(full + 8 * s, parity);
+    wait_cluster(full + 8 * s, parity);
     wg_hold(acc);
     wg_fence();
     UNROLL for (int j = 0; j < 4; j++) wgmma(acc, wg_step(wg_desc(a), 32 * j), wg_step(wg_desc(b), 32 * j), 1);
     wg_commit();
     if (i > 0) {
       wg_wait<1>();
-      if (threadIdx.x % 128 < 2) mbar_arrive_remote(empty + 8 * ((i - 1) % STAGES), threadIdx.x % 128);
+      if (threadIdx.x % 128 < 2) arrive_remote(empty + 8 * ((i - 1) % STAGES), threadIdx.x % 128);
     }
   }
   wg_wait<0>();
   wg_hold(acc);
-  if (threadIdx.x % 128 < 2) mbar_arrive_remote(empty + 8 * ((n - 1) % STAGES), threadIdx.x % 128);
+  if (threadIdx.x % 128 < 2) arrive_remote(empty + 8 * ((n - 1) % STAGES), threadIdx.x % 128);
   // 64 rows of 128 bytes per warpgroup, swizzled as the tensor map says.
   uint32 tile = out + (group - 1) * 64 * 128;
   int r = warp() % 4 * 16 + lane() % 16;

@@ -1,6 +1,6 @@
 // layouts.cu: D(64,128) = A(64,K) B(K,128) in every combination of major order and swizzle, one block: TMA brings tiles of
 // 64 values of k in three stages, one warpgroup multiplies. A and B lie K-major (rows are m or n) or MN-major (rows are k).
-#include "ptx.h"
+#include "ptx_sm90.h"
 
 // Tile describes rows of 64 bf16 along k (K-major) or rows of EXTENT along m or n (MN-major), cut into boxes of W bytes.
 template <int EXTENT, int MN, int W> struct Tile {
