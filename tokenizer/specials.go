@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"forja/tokenizer/internal/ucd"
 	"forja/tokenizer/normalize"
 )
 
@@ -194,10 +195,5 @@ func (set *specialSet) match(text string) *Special {
 func standsAlone(text string, start, end int) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:start])
 	after, _ := utf8.DecodeRuneInString(text[end:])
-	return !isWord(before) && !isWord(after)
-}
-
-// isWord is \w of Unicode regular expressions.
-func isWord(r rune) bool {
-	return unicode.In(r, unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc, unicode.Join_Control)
+	return !ucd.IsWord(before) && !ucd.IsWord(after)
 }

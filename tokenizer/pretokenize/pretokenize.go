@@ -90,7 +90,7 @@ func (Whitespace) Append(dst []normalize.Text, t normalize.Text) []normalize.Tex
 		now := other
 		if isSpace(r) {
 			now = blank
-		} else if isWord(r) {
+		} else if ucd.IsWord(r) {
 			now = word
 		}
 		if now != kind {
@@ -189,15 +189,5 @@ func isNumeric(r rune) bool {
 	if r < utf8.RuneSelf {
 		return '0' <= r && r <= '9'
 	}
-	return unicode.IsNumber(r) || ucd.Contains(ucd.Numbers, r)
-}
-
-// isWord is \w: letters, marks, digits, connectors, joiners, and the circled
-// and squared letters that are Alphabetic.
-func isWord(r rune) bool {
-	if r < utf8.RuneSelf {
-		return 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '_'
-	}
-	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Join_Control, unicode.Other_Alphabetic) ||
-		ucd.Contains(ucd.Letters, r) || ucd.Contains(ucd.Marks, r)
+	return ucd.IsNumber(r)
 }

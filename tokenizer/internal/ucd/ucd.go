@@ -85,3 +85,19 @@ func ToLower(r rune) rune {
 	}
 	return unicode.ToLower(r)
 }
+
+// IsWord is \w of Unicode regular expressions: letters, marks, digits,
+// connectors, joiners, and the circled and squared letters that are Alphabetic.
+func IsWord(r rune) bool {
+	if r < 0x80 {
+		return 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '_'
+	}
+	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Join_Control, unicode.Other_Alphabetic) ||
+		Contains(Letters, r) || Contains(Marks, r) || Contains(Numbers, r)
+}
+
+// IsNumber is the general category N at Unicode 17.0, that of the Rust library
+// which Hugging Face tokenizers uses.
+func IsNumber(r rune) bool {
+	return unicode.IsNumber(r) || Contains(Numbers, r) || 0x11de0 <= r && r <= 0x11de9 || 0x16ff4 <= r && r <= 0x16ff6
+}

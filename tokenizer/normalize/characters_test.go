@@ -1,0 +1,130 @@
+package normalize
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/text/unicode/norm"
+	"pgregory.net/rapid"
+)
+
+// The sums are those of testdata/make_hf_characters.py, tokenizers 0.23.3.
+func TestEveryCharacterIsNormalizedAsHuggingFaceDoes(t *testing.T) {
+	for name, c := range map[string]struct {
+		n   Normalizer
+		sum string
+	}{
+		"Lowercase":    {Lowercase{}, "92c0ffee076d0c9bfaeb1f7fe70d3d4d6af6f0839d738d307403b79c4694d7e6"},
+		"NFD":          {NFD, "ce748cc554c25ca43d8779c62c8a87592bb6e784860b8ef73cee49609ea93765"},
+		"NFC":          {NFC, "1f54f908278d371887cf1b6dc7f5278bcdb192c7a1b34bc778c452fba1debe1b"},
+		"NFKD":         {NFKD, "c301c9a54c6395881f69b77fd7958df18a9529e3ab6fe82e3d67b729ee51cc32"},
+		"NFKC":         {NFKC, "01748ce9142b1be986b99f7b4fe27d66e0416b86ff8563bdd38ea3069c4cdaba"},
+		"Nmt":          {Nmt{}, "f616fbdc46315246149eac986fbe5b77595c52deaba3072d4c5481945d0245d5"},
+		"StripAccents": {StripAccents{}, "75e1bfac4d83864cef63efa4e6d05c858f298c9fb916616b141b710dfa589833"},
+		"Strip":        {Strip{Left: true, Right: true}, "db176e4d3925dc3ac470cf9aaf5e18f73780aee92376e3296132f12698cd6638"},
+		"Bert":         {Bert{true, true, true, true}, "a3a13cdfd66055096e82752ed2de01977b42cadeca2529050469fc74551b9504"},
+		"Bert cased":   {Bert{CleanText: true, Chinese: true}, "5dc821d4aad2d6ef27a7ebb9d994a08e23cacc48273ba636ac2aa84b19d865b1"},
+		"Bert accents": {Bert{StripAccents: true}, "4ac5b9d08fc8ef35c4274dbbc1f285a3d9552def8eb14298cbb14d62781edb43"},
+		"ByteLevel":    {ByteLevel{}, "2a35f21884f77fef33d16d14886a2064475f133e9723d55af3de7421cc0d0935"},
+	} {
+		hash := sha256.New()
+		for r := rune(0); r <= unicode.MaxRune; r++ {
+			if 0xd800 <= r && r < 0xe000 {
+				continue
+			}
+			if s := c.n.Normalize(Of(string(r), false)).S; s != string(r) {
+				fmt.Fprintf(hash, "%x %s\n", r, s)
+			}
+		}
+		assert.Equal(t, c.sum, hex.EncodeToString(hash.Sum(nil)), name)
+	}
+}
+
+func TestFormsAreThoseOfTheStandard(t *testing.T) {
+	alphabet := []string{"a", "e", "ö", "\u0301", "\u0323", "\u0308", "\u0345", "ﬁ", "½", "각", "\u1100", "\u1161", "\u11a8", "Å", "\u0f71", "\u0f72", "क\u093c", "\u0344", " ", "日"}
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(alphabet), 0, 20).Draw(t, "text"), "")
+		for _, f := range []Form{NFC, NFD, NFKC, NFKD} {
+			require.Equal(t, f.form.String(text), f.Normalize(Of(text, false)).S, "%s %q", f.Name(), text)
+			require.Equal(t, f.form.String(text), f.slow(text), "%s %q by the definition", f.Name(), text)
+		}
+	})
+}
+
+func TestSequencesOfMarksOfAnyLengthAreNormalized(t *testing.T) {
+	text := "x" + strings.Repeat("\u0301\u0323", 40) + "o" + strings.Repeat("\u0323", 40) + "\u0302y"
+	want := "x" + strings.Repeat("\u0323", 40) + strings.Repeat("\u0301", 40) + "\u1ed9" + strings.Repeat("\u0323", 39) + "y"
+	got := NFC.Normalize(Of(text, false)).S
+	assert.Equal(t, want, got)
+	assert.NotContains(t, norm.NFC.String("x"), "\u034f")
+	assert.NotContains(t, got, "\u034f", "a joiner that x/text inserts")
+}
+
+func TestPlacesLeadBackToTheInput(t *testing.T) {
+	all := []Normalizer{NFC, NFKD, Lowercase{}, StripAccents{}, Strip{Left: true, Right: true}, Prepend{"▁"}, NewReplace(" ", "▁"), NewReplace("ab", ""),
+		Nmt{}, ByteLevel{}, Bert{true, true, true, true}, SentencePiece{Prefix: true, RemoveExtra: true, Escape: true}}
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ab \tÀé日İ\x{301}\x{00a0}]{0,20}`)).Draw(t, "text")
+		var s Sequence
+		for range rapid.IntRange(0, 4).Draw(t, "steps") {
+			s = append(s, rapid.SampledFrom(all).Draw(t, "normalizer"))
+		}
+		tracked, plain := s.Normalize(Of(text, true)), s.Normalize(Of(text, false))
+		require.Equal(t, plain.S, tracked.S)
+		last := 0
+		for i := range tracked.S {
+			p := tracked.Place(i, i+1)
+			require.True(t, 0 <= p.Start && p.Start <= p.End && p.End <= len(text), "%v of %q", p, text)
+			require.GreaterOrEqual(t, p.End, last)
+			last = p.End
+		}
+	})
+}
+
+func TestSentencePieceKeepsWhatItIsToldToKeep(t *testing.T) {
+	for _, c := range []struct {
+		rules    SentencePiece
+		in, want string
+	}{
+		{SentencePiece{Prefix: true, RemoveExtra: true, Escape: true}, "  a  b ", "▁a▁b"},
+		{SentencePiece{Prefix: true, RemoveExtra: true, Escape: true}, "   ", ""},
+		{SentencePiece{Prefix: true, Escape: true}, " a  b ", "▁▁a▁▁b▁"},
+		{SentencePiece{Escape: true}, "", ""},
+		{SentencePiece{Prefix: true, Suffix: true, Escape: true}, "a b", "a▁b▁"},
+		{SentencePiece{Prefix: true}, "a\xffb", " a\ufffdb"},
+		{SentencePiece{Prefix: true, Escape: true, RemoveExtra: true, Verbatim: func(s string) int {
+			if strings.HasPrefix(s, "< >") {
+				return 3
+			}
+			return 0
+		}}, "a < >b", "▁a▁<▁>b"},
+	} {
+		assert.Equal(t, c.want, c.rules.Normalize(Of(c.in, false)).S, "%+v %q", c.rules.Prefix, c.in)
+	}
+}
+
+func TestDamagedCharsmapsAreRefused(t *testing.T) {
+	for _, blob := range []string{"", "abc", "\x00\x00\x00\x00", "\x08\x00\x00\x00abcd", "\x03\x00\x00\x00abcdefg", "\x04\x00\x00\x00abcd", "\x04\x00\x00\x00abcdx"} {
+		_, err := ParseCharsmap([]byte(blob))
+		assert.Error(t, err, "%q", blob)
+	}
+}
+
+func FuzzCharsmap(f *testing.F) {
+	f.Add([]byte("\x04\x00\x00\x00\x00\x04\x00\x00a\x00"), "abc é")
+	f.Add([]byte("\x10\x00\x00\x00aaaabbbbccccddddx\x00y\x00"), "\u00a0\ufb01")
+	f.Fuzz(func(t *testing.T, blob []byte, text string) {
+		m, err := ParseCharsmap(blob)
+		if err != nil {
+			return
+		}
+		Precompiled{m}.Normalize(Of(text, true))
+		SentencePiece{Map: m, Prefix: true, RemoveExtra: true, Escape: true}.Normalize(Of(text, true))
+	})
+}
