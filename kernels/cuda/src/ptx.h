@@ -24,8 +24,6 @@ struct uint3;
 // SHARED is the dynamic shared memory of the block, STATIC_SHARED an array of fixed size.
 #define SHARED(T, name) alignas(1024) extern __shared__ T name[]
 #define STATIC_SHARED(T, name, n) alignas(16) __shared__ T name[n]
-// CONSTANT is a table in constant memory.
-#define CONSTANT __attribute__((constant)) static const
 // PARAM is a parameter that stays where the launch put it, so that its address can be taken.
 #define PARAM(T) const __attribute__((grid_constant)) T
 #define UNROLL _Pragma("unroll")
@@ -58,7 +56,6 @@ constexpr float INFINITE = __builtin_huge_valf();
 // ---- bits ----
 DEV float as_float(uint32 u) { return __builtin_bit_cast(float, u); }
 DEV uint32 as_uint(float f) { return __builtin_bit_cast(uint32, f); }
-DEV uint32 mul_hi(uint32 a, uint32 b) { return (uint32)((uint64)a * b >> 32); }
 DEV int popcount(uint32 x) { return __builtin_popcount(x); }
 template <class T> DEV T ceil_div(T a, T b) { return (a + b - 1) / b; }
 DEV int min(int a, int b) { return a < b ? a : b; }
@@ -87,10 +84,8 @@ DEV float div(float a, float b) { float r; asm("div.rn.f32 %0, %1, %2;" : "=f"(r
 DEV float sqrt(float a) { float r; asm("sqrt.rn.f32 %0, %1;" : "=f"(r) : "f"(a)); return r; }                      // exact
 DEV float rcp(float x) { float r; asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }                // 1 ulp
 DEV float rsqrt(float x) { float r; asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }            // 2^-22.9
-DEV float sqrt_approx(float x) { float r; asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }       // 2^-23
 DEV float exp2(float x) { float r; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }               // 2 ulp
 DEV float log2(float x) { float r; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }               // 2^-22.6
-DEV float tanh_approx(float x) { float r; asm("tanh.approx.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }           // 2^-11
 
 // ---- functions in the accuracy that kerneltest asks for ----
 constexpr float LOG2E = 1.44269504088896340736f, LN2 = 0.693147180559945309417f;
@@ -115,21 +110,13 @@ DEV float high_bf16(uint32 v) { return as_float(v & 0xffff0000u); }
 DEV void convert(float& to, float f) { to = f; }
 DEV void convert(bf16& to, float f) { to = to_bf16(f); }
 
-// ---- memory: plain accesses are ordinary C++; these carry a hint ----
-// _const is for memory that no thread writes while the kernel runs; _stream for what is used once.
+// ---- memory: plain accesses are ordinary C++; load16_stream is for what is used once ----
 DEV uint32x4 load16(const void* p) { return *(const uint32x4*)p; }
 DEV uint32x2 load8(const void* p) { return *(const uint32x2*)p; }
 DEV void store16(void* p, uint32x4 v) { *(uint32x4*)p = v; }
 DEV void store8(void* p, uint32x2 v) { *(uint32x2*)p = v; }
-DEV uint32x4 load16_const(const void* p) {
-  uint32x4 v; asm("ld.global.nc.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p)); return v; }
 DEV uint32x4 load16_stream(const void* p) {
   uint32x4 v; PTX("ld.global.cs.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p) : "memory"); return v; }
-DEV uint32x2 load8_stream(const void* p) {
-  uint32x2 v; PTX("ld.global.cs.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p) : "memory"); return v; }
-DEV void store16_stream(void* p, uint32x4 v) {
-  PTX("st.global.cs.v4.u32 [%0], {%1,%2,%3,%4};" :: "l"(p), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory"); }
-DEV void store8_stream(void* p, uint32x2 v) { PTX("st.global.cs.v2.u32 [%0], {%1,%2};" :: "l"(p), "r"(v.x), "r"(v.y) : "memory"); }
 
 // smem is the address of shared memory that the instructions below and in ptx_sm80.h, ptx_sm90.h take.
 DEV uint32 smem(const void* p) {
@@ -142,23 +129,18 @@ constexpr uint32 FULL = 0xffffffffu;  // all lanes of a warp
 
 DEV void sync_block() { __syncthreads(); }
 DEV void sync_warp(uint32 mask = FULL) { PTX("bar.warp.sync %0;" :: "r"(mask) : "memory"); }
-// fence_gpu makes this thread's writes visible to all blocks before what it writes later.
-DEV void fence_gpu() { PTX("fence.acq_rel.gpu;" ::: "memory"); }
 DEV void trap() { PTX("trap;" ::: "memory"); }
 
 DEV uint32 shuffle_xor(uint32 v, int mask) { uint32 r; PTX("shfl.sync.bfly.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(r) : "r"(v), "r"(mask)); return r; }
 DEV uint32 shuffle(uint32 v, int from) { uint32 r; PTX("shfl.sync.idx.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(r) : "r"(v), "r"(from)); return r; }
-// shuffle_up and shuffle_down take the value of n lanes below or above; outside the warp, the lane's own.
+// shuffle_up takes the value of n lanes below; outside the warp, the lane's own.
 DEV uint32 shuffle_up(uint32 v, int n) { uint32 r; PTX("shfl.sync.up.b32 %0, %1, %2, 0, 0xffffffff;" : "=r"(r) : "r"(v), "r"(n)); return r; }
-DEV uint32 shuffle_down(uint32 v, int n) { uint32 r; PTX("shfl.sync.down.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(r) : "r"(v), "r"(n)); return r; }
 DEV float shuffle_xor(float v, int m) { return as_float(shuffle_xor(as_uint(v), m)); }
 DEV float shuffle(float v, int from) { return as_float(shuffle(as_uint(v), from)); }
 DEV float shuffle_up(float v, int n) { return as_float(shuffle_up(as_uint(v), n)); }
-DEV float shuffle_down(float v, int n) { return as_float(shuffle_down(as_uint(v), n)); }
 DEV int shuffle_xor(int v, int m) { return (int)shuffle_xor((uint32)v, m); }
 DEV int shuffle(int v, int from) { return (int)shuffle((uint32)v, from); }
 DEV int shuffle_up(int v, int n) { return (int)shuffle_up((uint32)v, n); }
-DEV int shuffle_down(int v, int n) { return (int)shuffle_down((uint32)v, n); }
 
 // ballot has a bit for each lane where p holds.
 DEV uint32 ballot(bool p) {
@@ -176,15 +158,9 @@ DEV int redux_add(int v) { return (int)redux_add((uint32)v); }
 DEV int redux_max(int v) { int r; PTX("redux.sync.max.s32 %0, %1, 0xffffffff;" : "=r"(r) : "r"(v)); return r; }
 DEV int redux_min(int v) { int r; PTX("redux.sync.min.s32 %0, %1, 0xffffffff;" : "=r"(r) : "r"(v)); return r; }
 
-// Integer atomics; the result is the value before. Floating-point numbers have none: sums are in a fixed order.
-DEV uint32 atomic_add(uint32* p, uint32 v) { uint32 r; PTX("atom.global.add.u32 %0, [%1], %2;" : "=r"(r) : "l"(p), "r"(v) : "memory"); return r; }
-DEV uint32 atomic_max(uint32* p, uint32 v) { uint32 r; PTX("atom.global.max.u32 %0, [%1], %2;" : "=r"(r) : "l"(p), "r"(v) : "memory"); return r; }
-DEV uint32 atomic_exchange(uint32* p, uint32 v) { uint32 r; PTX("atom.global.exch.b32 %0, [%1], %2;" : "=r"(r) : "l"(p), "r"(v) : "memory"); return r; }
-DEV uint32 atomic_compare(uint32* p, uint32 old, uint32 v) {
-  uint32 r; PTX("atom.global.cas.b32 %0, [%1], %2, %3;" : "=r"(r) : "l"(p), "r"(old), "r"(v) : "memory"); return r; }
+// Integer atomics in shared memory; the result is the value before. Floating-point numbers have none: sums are in a fixed order.
 DEV uint32 shared_add(uint32* p, uint32 v) { uint32 r; PTX("atom.shared.add.u32 %0, [%1], %2;" : "=r"(r) : "r"(smem(p)), "r"(v) : "memory"); return r; }
 DEV uint64 shared_add(uint64* p, uint64 v) { uint64 r; PTX("atom.shared.add.u64 %0, [%1], %2;" : "=l"(r) : "r"(smem(p)), "l"(v) : "memory"); return r; }
-DEV uint32 shared_max(uint32* p, uint32 v) { uint32 r; PTX("atom.shared.max.u32 %0, [%1], %2;" : "=r"(r) : "r"(smem(p)), "r"(v) : "memory"); return r; }
 DEV uint32 shared_or(uint32* p, uint32 v) { uint32 r; PTX("atom.shared.or.b32 %0, [%1], %2;" : "=r"(r) : "r"(smem(p)), "r"(v) : "memory"); return r; }
 
 // ---- reductions over a warp or a block, in an order that does not depend on the run; all threads get the result ----
