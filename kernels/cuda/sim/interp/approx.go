@@ -24,7 +24,7 @@ var approximations = map[string]approximation{
 	"lg2":   {f: math.Log2, rel: 0x1.52p-23, abs: 0x1p-22}, // 2^-22.6 outside (0.5, 2), absolute inside
 	"sin":   {f: math.Sin, abs: 0x1.6ap-21},                // 2^-20.5 in [-2 pi, 2 pi]
 	"cos":   {f: math.Cos, abs: 0x1.6ap-21},
-	"tanh":  {f: math.Tanh, rel: 0x1p-11},
+	"tanh":  {f: tanh, rel: 0x1p-11},
 }
 
 // translateApprox makes the functions of one float: the .approx ones, and rcp and sqrt rounded as
@@ -104,6 +104,19 @@ func exp2(x float64) float64 {
 	t := (x - n) * math.Ln2
 	p := 1 + t*(1+t*(1./2+t*(1./6+t*(1./24+t*(1./120+t*(1./720+t*(1./5040+t*(1./40320+t*(1./362880)))))))))
 	return p * math.Float64frombits(uint64(int64(n)+1023)<<52)
+}
+
+// tanh has a relative error below 2^-23.
+func tanh(x float64) float64 {
+	switch a := math.Abs(x); {
+	case a < .25:
+		s := x * x
+		return x * (1 - s*(1./3-s*(2./15-s*(17./315-s*(62./2835)))))
+	case a > 20 || x != x:
+		return math.Tanh(x)
+	}
+	t := exp2(2 * math.Log2E * x)
+	return (t - 1) / (t + 1)
 }
 
 // at is the approximation of the function at a float32, wrong by up to what is allowed.

@@ -37,24 +37,26 @@ func translateLogic(o *operands) op {
 				D[l] = b2u(A[l] == 0)
 			}
 		})
-	case "and":
-		return o.binary(func(D, A, B *lanes) {
-			for l := range D {
-				D[l] = A[l] & B[l]
-			}
-		})
-	case "or":
-		return o.binary(func(D, A, B *lanes) {
-			for l := range D {
-				D[l] = A[l] | B[l]
-			}
-		})
 	}
-	return o.binary(func(D, A, B *lanes) {
+	return o.binary(logic[name])
+}
+
+var logic = map[string]binaryLoop{
+	"and": func(D, A, B *lanes) {
+		for l := range D {
+			D[l] = A[l] & B[l]
+		}
+	},
+	"or": func(D, A, B *lanes) {
+		for l := range D {
+			D[l] = A[l] | B[l]
+		}
+	},
+	"xor": func(D, A, B *lanes) {
 		for l := range D {
 			D[l] = A[l] ^ B[l]
 		}
-	})
+	},
 }
 
 func (o *operands) predicateLogic() op {
@@ -88,16 +90,18 @@ func translateShift(o *operands) op {
 	if !o.want(3, 3) {
 		return nil
 	}
-	f := map[string]binaryLoop{
-		"shl.b16": shiftLeft[uint16], "shl.b32": shiftLeft[uint32], "shl.b64": shiftLeft[uint64],
-		"shr.b16": shiftRight[uint16], "shr.b32": shiftRight[uint32], "shr.b64": shiftRight[uint64],
-		"shr.u16": shiftRight[uint16], "shr.u32": shiftRight[uint32], "shr.u64": shiftRight[uint64],
-		"shr.s16": shiftRight[int16], "shr.s32": shiftRight[int32], "shr.s64": shiftRight[int64],
-	}[o.part[0]+"."+o.typ]
+	f := shifts[o.part[0]+"."+o.typ]
 	if f == nil {
 		return nil
 	}
 	return onBinary(o.slot(0), o.slot(1), o.slotOf(2, "u32"), f)
+}
+
+var shifts = map[string]binaryLoop{
+	"shl.b16": shiftLeft[uint16], "shl.b32": shiftLeft[uint32], "shl.b64": shiftLeft[uint64],
+	"shr.b16": shiftRight[uint16], "shr.b32": shiftRight[uint32], "shr.b64": shiftRight[uint64],
+	"shr.u16": shiftRight[uint16], "shr.u32": shiftRight[uint32], "shr.u64": shiftRight[uint64],
+	"shr.s16": shiftRight[int16], "shr.s32": shiftRight[int32], "shr.s64": shiftRight[int64],
 }
 
 func shiftLeft[T unsigned](D, A, B *lanes) {

@@ -41,7 +41,10 @@ func lessEqual[T integer](A, B *lanes) uint32 {
 	return m
 }
 
-func equal(A, B *lanes) uint32 {
+// equal is equality of integers of any width.
+var equal = relation(equalLanes)
+
+func equalLanes(A, B *lanes) uint32 {
 	var m uint32
 	for l := range A {
 		var b uint32
@@ -75,11 +78,13 @@ func floatOrder(typ string, ftz bool) (lt, le, nan relation) {
 		get = func(v uint64) float64 { return float64(f32(flushOne(v))) }
 	}
 	if typ == "f32" && !ftz {
-		return less32, lessEqual32, unordered32
+		return lessF32, lessEqualF32, unordered32
 	}
 	return rel(func(a, b float64) bool { return a < b }, get), rel(func(a, b float64) bool { return a <= b }, get),
 		rel(func(a, b float64) bool { return a != a || b != b }, get)
 }
+
+var lessF32, lessEqualF32 = relation(less32), relation(lessEqual32)
 
 func less32(A, B *lanes) uint32 {
 	var m uint32

@@ -103,11 +103,7 @@ func (c *conversion) loop() unaryLoop {
 	switch {
 	case c.sat || c.ftz || c.relu:
 	case c.to == "f32" && c.round == "rn" && c.from == "s32":
-		return func(D, A *lanes) {
-			for l := range D {
-				D[l] = u32(float32(int32(A[l])))
-			}
-		}
+		return floatOfS32
 	case c.to == "f32" && c.round == "rn" && c.from == "u32":
 		return func(D, A *lanes) {
 			for l := range D {
@@ -134,6 +130,13 @@ func (c *conversion) loop() unaryLoop {
 		}
 	}
 }
+
+// floatOfS32 is the loop of cvt.rn.f32.s32.
+var floatOfS32 = unaryLoop(func(D, A *lanes) {
+	for l := range D {
+		D[l] = u32(float32(int32(A[l])))
+	}
+})
 
 // number is a value on its way: a float, or an integer of which neg tells that bits is negative.
 type number struct {

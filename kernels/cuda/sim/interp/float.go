@@ -56,11 +56,11 @@ func (o *operands) floatOp() op {
 	case round == "" || round == "rn":
 		if !ftz && !sat {
 			if three {
-				return o.ternary(fmaLanes)
+				return o.ternary(fma)
 			}
 			return o.binary(singles[name])
 		}
-		f = fmaLanes
+		f = fma
 		if !three {
 			g := singles[name]
 			f = func(D, A, B, C *lanes) { g(D, A, B) }
@@ -130,6 +130,9 @@ func fma64(D, A, B, C *lanes) {
 		D[l] = u64(math.FMA(f64(A[l]), f64(B[l]), f64(C[l])))
 	}
 }
+
+// fma is the loop of fma.rn.f32.
+var fma = ternaryLoop(fmaLanes)
 
 func fmaLanes(D, A, B, C *lanes) {
 	for l := range D {
