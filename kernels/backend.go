@@ -144,6 +144,13 @@ type Projections interface {
 	// LinearDW is dw(N,K) = s·dy(M,N)ᵀ·x(M,K). A scale of 0 means 1.
 	LinearDW(dw, dy, x Tensor, scale float32, accumulate bool)
 
+	// LinearQuant is Linear with quantised weights: w is U8 (N,q.Width(K)) and scales F32 (N,K/q.Block()). A weight is
+	// code·scale, computed in f32 and rounded to x's dtype.
+	LinearQuant(y, x, w, scales Tensor, q Quant, e Epilogue)
+
+	// LinearQuantDX is LinearDX with quantised weights, rounded to dy's dtype.
+	LinearQuantDX(dx, dy, w, scales Tensor, q Quant, e Epilogue)
+
 	// BiasGrad is db(N) = Σ over rows of dy(M,N).
 	BiasGrad(db, dy Tensor, accumulate bool)
 

@@ -137,6 +137,55 @@ func (c *checker) LinearDX(dx, dy, w Tensor, e Epilogue) {
 	c.sole([]Tensor{dx}, []Tensor{e.Pre, e.Residual}, dy, w)
 }
 
+// quantised checks packed weights of (n,k).
+func (c *checker) quantised(w, scales Tensor, q Quant, n, k int) {
+	c.that(q <= Q8, "unknown quantisation %d", q)
+	if q > Q8 {
+		return
+	}
+	c.that(k%q.Block() == 0, "%d columns are not a multiple of the %d that share a scale in %v", k, q.Block(), q)
+	c.arg("w", w, n, q.Width(k), U8)
+	c.f32("scales", scales, n, k/q.Block())
+}
+
+func (c *checker) LinearQuant(y, x, w, scales Tensor, q Quant, e Epilogue) {
+	c.begin("LinearQuant")
+	m, n, k := y.Rows(), y.Cols(), x.Cols()
+	c.float("y", y, m, n)
+	c.float("x", x, m, k)
+	c.quantised(w, scales, q, n, k)
+	c.that(e.Act <= Tanh, "unknown activation %d", e.Act)
+	if !e.Bias.Nil() {
+		c.vec("bias", e.Bias, n, F32, BF16)
+	}
+	if !e.Pre.Nil() {
+		c.float("pre", e.Pre, m, n)
+	}
+	if !e.Residual.Nil() {
+		c.float("residual", e.Residual, m, n)
+	}
+	c.sole([]Tensor{y}, []Tensor{e.Residual})
+	c.sole([]Tensor{y, e.Pre}, nil, x, w, scales, e.Bias)
+	c.sole([]Tensor{e.Pre}, nil, e.Residual)
+}
+
+func (c *checker) LinearQuantDX(dx, dy, w, scales Tensor, q Quant, e Epilogue) {
+	c.begin("LinearQuantDX")
+	m, n, k := dx.Rows(), dy.Cols(), dx.Cols()
+	c.float("dx", dx, m, k)
+	c.float("dy", dy, m, n)
+	c.quantised(w, scales, q, n, k)
+	c.that(e.Bias.Nil(), "bias must be absent")
+	c.that((e.Act == NoActivation) == e.Pre.Nil() && e.Act <= Tanh, "activation and pre go together")
+	if !e.Pre.Nil() {
+		c.float("pre", e.Pre, m, k)
+	}
+	if !e.Residual.Nil() {
+		c.float("residual", e.Residual, m, k)
+	}
+	c.sole([]Tensor{dx}, []Tensor{e.Pre, e.Residual}, dy, w, scales)
+}
+
 func (c *checker) LinearDW(dw, dy, x Tensor, scale float32, accumulate bool) {
 	c.begin("LinearDW")
 	m, n, k := dy.Rows(), dy.Cols(), x.Cols()

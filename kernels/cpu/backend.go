@@ -52,6 +52,8 @@ type Backend struct {
 	kvAppend  kvAppend
 	paged     paged
 	sample    sample
+	unpack    unpack
+	weights   buffer // unpacked
 }
 
 var _ kernels.Backend = (*Backend)(nil)
@@ -103,7 +105,7 @@ func (b *Backend) bind() {
 	b.copying.b, b.pointwise.b, b.dropout.b, b.rope.b, b.softmax.b = b, b, b, b, b
 	b.product.b, b.stripes.b, b.embed.b, b.embedGrad.b = b, b, b, b
 	b.norm.b, b.normGrad.b, b.attend.b, b.attendDX.b, b.head.b = b, b, b, b, b
-	b.gradNorm.b, b.adamw.b, b.muon.b, b.kvAppend.b, b.paged.b, b.sample.b = b, b, b, b, b, b
+	b.gradNorm.b, b.adamw.b, b.muon.b, b.kvAppend.b, b.paged.b, b.sample.b, b.unpack.b = b, b, b, b, b, b, b
 }
 
 // threads is the number of workers for an option that may be 0.

@@ -24,6 +24,8 @@ type Backend struct {
 	usage     kernels.Usage
 	live      map[*buffer]struct{}
 	scratch   driver.Ptr
+	held      int    // bytes of it that an operation keeps from those that it calls
+	weights   buffer // of held: unpacked weights
 	uploads   uploads
 	downloads downloads
 	maps      map[driver.TensorShape]*driver.TensorMap
@@ -112,4 +114,4 @@ func (b *Backend) release() error {
 
 // work is scratch memory that an operation may use until it has queued its last kernel: the stream is one, so the next
 // operation's kernels come after. Operations that would need more work in pieces.
-func (b *Backend) work() (ptr, int) { return ptr(b.scratch), b.usage.Overhead }
+func (b *Backend) work() (ptr, int) { return ptr(b.scratch) + ptr(b.held), b.usage.Overhead - b.held }

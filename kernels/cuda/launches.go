@@ -218,6 +218,18 @@ const (
 	finishNormInverse
 	adamwF32
 	adamwBF16
+	quantUnpackNF4F32
+	quantUnpackNF4BF16
+	quantUnpackQ8F32
+	quantUnpackQ8BF16
+	quantFewNF4F321
+	quantFewNF4BF161
+	quantFewQ8F321
+	quantFewQ8BF161
+	quantFewNF4F328
+	quantFewNF4BF168
+	quantFewQ8F328
+	quantFewQ8BF168
 	sumRowsF32
 	sumRowsBF16
 	ropeF32
@@ -446,6 +458,18 @@ var kernelTable = [kernelCount]kernelInfo{
 	finishNormInverse:            {"optim", "finish_norm__inverse", "sm_80", 1024, 1, 24},
 	adamwF32:                     {"optim", "adamw__f32", "sm_80", 256, 1, 132},
 	adamwBF16:                    {"optim", "adamw__bf16", "sm_80", 256, 1, 132},
+	quantUnpackNF4F32:            {"quant", "quant_unpack__nf4_f32", "sm_80", 256, 1, 60},
+	quantUnpackNF4BF16:           {"quant", "quant_unpack__nf4_bf16", "sm_80", 256, 1, 60},
+	quantUnpackQ8F32:             {"quant", "quant_unpack__q8_f32", "sm_80", 256, 1, 60},
+	quantUnpackQ8BF16:            {"quant", "quant_unpack__q8_bf16", "sm_80", 256, 1, 60},
+	quantFewNF4F321:              {"quant", "quant_few__nf4_f32_1", "sm_80", 256, 1, 128},
+	quantFewNF4BF161:             {"quant", "quant_few__nf4_bf16_1", "sm_80", 256, 1, 128},
+	quantFewQ8F321:               {"quant", "quant_few__q8_f32_1", "sm_80", 256, 1, 128},
+	quantFewQ8BF161:              {"quant", "quant_few__q8_bf16_1", "sm_80", 256, 1, 128},
+	quantFewNF4F328:              {"quant", "quant_few__nf4_f32_8", "sm_80", 256, 1, 128},
+	quantFewNF4BF168:             {"quant", "quant_few__nf4_bf16_8", "sm_80", 256, 1, 128},
+	quantFewQ8F328:               {"quant", "quant_few__q8_f32_8", "sm_80", 256, 1, 128},
+	quantFewQ8BF168:              {"quant", "quant_few__q8_bf16_8", "sm_80", 256, 1, 128},
 	sumRowsF32:                   {"reduce", "sum_rows__f32", "sm_80", 256, 1, 44},
 	sumRowsBF16:                  {"reduce", "sum_rows__bf16", "sm_80", 256, 1, 44},
 	ropeF32:                      {"rope", "rope__f32", "sm_80", 256, 1, 80},
@@ -1143,6 +1167,46 @@ func (ln *launcher) adamw(id kernelID, grid dim3, shared int, w ptr, master ptr,
 	ln.f32(eps)
 	ln.f32(decay)
 	ln.f32(lrScale)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) quantUnpack(id kernelID, grid dim3, shared int, out ptr, w ptr, scales ptr, rows int32, cols int32, first int32, ldw int64, lds int64, aligned int32) {
+	ln.begin()
+	ln.ptr(out)
+	ln.ptr(w)
+	ln.ptr(scales)
+	ln.i32(rows)
+	ln.i32(cols)
+	ln.i32(first)
+	ln.i64(ldw)
+	ln.i64(lds)
+	ln.i32(aligned)
+	ln.launch(id, grid, shared)
+}
+
+func (ln *launcher) quantFew(id kernelID, grid dim3, shared int, out ptr, a ptr, w ptr, scales ptr, bias ptr, pre ptr, residual ptr, m int32, n int32, k int32, lda int64, ldw int64, lds int64, ldo int32, ldp int32, ldr int32, act int32, scale float32, flags uint32, aligned int32, wide int32) {
+	ln.begin()
+	ln.ptr(out)
+	ln.ptr(a)
+	ln.ptr(w)
+	ln.ptr(scales)
+	ln.ptr(bias)
+	ln.ptr(pre)
+	ln.ptr(residual)
+	ln.i32(m)
+	ln.i32(n)
+	ln.i32(k)
+	ln.i64(lda)
+	ln.i64(ldw)
+	ln.i64(lds)
+	ln.i32(ldo)
+	ln.i32(ldp)
+	ln.i32(ldr)
+	ln.i32(act)
+	ln.f32(scale)
+	ln.u32(flags)
+	ln.i32(aligned)
+	ln.i32(wide)
 	ln.launch(id, grid, shared)
 }
 

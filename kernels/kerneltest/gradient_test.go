@@ -92,6 +92,15 @@ var gradients = map[string]func(p prober){
 			})
 		}
 	},
+	"LinearQuantDX": func(p prober) {
+		tr := &trial{rng: p.rng}
+		packed, scales := tr.packedWeights(kernels.NF4, 5, 64)
+		x, w, dy := p.random(3, 64), unpacked(packed, scales, kernels.NF4, kernels.F32, 5, 64), p.random(3, 5)
+		p.compare("x", x, linearDX(dy, w, finish{scale: 2}), func() float64 {
+			y, _ := linear(x, w, finish{scale: 2})
+			return loss(dy, y)
+		})
+	},
 	"LinearDW": func(p prober) {
 		x, w, dy := p.random(3, 4), p.random(5, 4), p.random(3, 5)
 		f := func() float64 { y, _ := linear(x, w, finish{scale: 2}); return loss(dy, y) }

@@ -291,6 +291,44 @@ func (b *mutant) LinearDW(dw, dy, x kernels.Tensor, scale float32, accumulate bo
 	b.Backend.LinearDW(dw, dy, x, but(b, "no scale", 0, scale), but(b, "always from zero", false, accumulate))
 }
 
+// misread is quantised weights read in a wrong way.
+func (b *mutant) misread(w, scales kernels.Tensor, q kernels.Quant) (kernels.Tensor, kernels.Tensor) {
+	if q == kernels.NF4 {
+		w = b.editedIf("halves swapped", w, func(_ int, v float64) float64 { return float64(int(v)>>4 | int(v)&15<<4) })
+	}
+	if b.is("scales of the row before") {
+		old, n := b.read(scales), scales.Cols()
+		scales = b.edited(scales, func(i int, v float64) float64 {
+			if i < n {
+				return v
+			}
+			return decode(old[(i-n)*4:], kernels.F32)
+		})
+	}
+	return w, scales
+}
+
+func (b *mutant) LinearQuant(y, x, w, scales kernels.Tensor, q kernels.Quant, e kernels.Epilogue) {
+	e.Scale = but(b, "no scale", 0, e.Scale)
+	e.Bias = but(b, "no bias", absent, e.Bias)
+	e.Act = but(b, "no activation", kernels.NoActivation, e.Act)
+	w, scales = b.misread(w, scales, q)
+	if n := x.Cols() - q.Block(); b.is("a product less") && n > 0 {
+		x, w, scales = x.Columns(0, n), w.Columns(0, q.Width(n)), scales.Columns(0, n/q.Block())
+	}
+	b.Backend.LinearQuant(y, x, w, scales, q, e)
+}
+
+func (b *mutant) LinearQuantDX(dx, dy, w, scales kernels.Tensor, q kernels.Quant, e kernels.Epilogue) {
+	e.Scale = but(b, "no scale", 0, e.Scale)
+	e.Residual = but(b, "no residual", absent, e.Residual)
+	if b.is("no activation") {
+		e.Act, e.Pre = kernels.NoActivation, absent
+	}
+	w, scales = b.misread(w, scales, q)
+	b.Backend.LinearQuantDX(dx, dy, w, scales, q, e)
+}
+
 func (b *mutant) BiasGrad(db, dy kernels.Tensor, accumulate bool) {
 	b.Backend.BiasGrad(db, but(b, "a row less", spared(dy), dy), but(b, "never from zero", true, accumulate))
 }

@@ -41,7 +41,7 @@ func (l *list) add(op string, s scope, name string, build func(*trial)) {
 // scenarios are all cases, operation by operation.
 func scenarios() (l list) {
 	for _, family := range []func(*list){
-		memoryCases, copyCases, elementwiseCases, softmaxCases, dropoutCases, ropeCases, linearCases, linearGradCases,
+		memoryCases, copyCases, elementwiseCases, softmaxCases, dropoutCases, ropeCases, linearCases, linearGradCases, quantCases,
 		embedCases, normCases, normGradCases, attentionCases, headCases, optimizerCases, muonCases, decodeCases, sampleCases,
 	} {
 		family(&l)

@@ -39,6 +39,8 @@ var planted = map[string][]string{
 	"Linear":            {"no scale", "no bias", "no activation", "no pre", "no residual", "a product less", "truncates"},
 	"LinearDX":          {"no scale", "no residual", "no activation"},
 	"LinearDW":          {"no scale", "a product less", "always from zero"},
+	"LinearQuant":       {"no scale", "no bias", "no activation", "halves swapped", "scales of the row before", "a product less"},
+	"LinearQuantDX":     {"no scale", "no residual", "no activation", "halves swapped"},
 	"BiasGrad":          {"a row less", "never from zero"},
 	"Embed":             {"negative is the first", "never from zero"},
 	"EmbedGrad":         {"negative is the first", "always from zero"},

@@ -7,22 +7,12 @@
 //
 // k is a multiple of 8 and rows begin at multiples of 16 bytes: for others there is gemm.
 #include "ptx_sm80.h"
-#include "gemm_epilogue.h"
+#include "gemv.h"
 
-constexpr int WARPS = 8, COLUMNS = 16, PITCH = 20;   // a row of results takes PITCH numbers, in other banks than the next
+constexpr int WARPS = 8;
 
 #define GEMV_PARAMETERS(T) void* out, const T* a, const T* b, const void* bias, void* pre, const void* residual, int m, int n, \
   int k, int64 lda, int64 ldb, int ldo, int ldp, int ldr, int act, float scale, uint32 flags
-
-// Adds up what PARTS warps have of row i of the result and four of this block's columns, in their order, and stores it.
-template <int PARTS, int ROWS> DEV void finish_columns(const Epilogue& e, const float* part, int m) {
-  int i = threadIdx.x / 4, j = threadIdx.x % 4 * 4, column = blockIdx.x * COLUMNS + j;
-  if (i >= min(m, ROWS) || column >= e.n) return;
-  float v[4] = {};
-  UNROLL for (int w = 0; w < PARTS; w++)
-    UNROLL for (int c = 0; c < 4; c++) v[c] += part[(w * ROWS + i) * PITCH + j + c];
-  finish(e, i, column, v);
-}
 
 // ROWS is 8, 16 or 32. Warp w sums steps w, w + 8, ... of 32 k.
 template <int ROWS> DEV void gemv_bf16(const Epilogue& e, const bf16* a, const bf16* b, int m, int k, int64 lda, int64 ldb) {
