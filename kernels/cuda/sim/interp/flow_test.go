@@ -168,6 +168,8 @@ func (g *program) block(depth int) piece {
 func TestAHangEndsInAnError(t *testing.T) {
 	_, err := perThread(t, 32, "loop: bra loop;", 0, Options{Steps: 1 << 18})
 	require.ErrorContains(t, err, "hangs")
+	_, err = perThread(t, 32, "$t: .branchtargets a; a: mov.b32 %r2, 0; brx.idx %r2, $t;", 0, Options{Steps: 1 << 18})
+	require.ErrorContains(t, err, "hangs")
 	_, err = perThread(t, 32, "loop: ld.volatile.global.u32 %r1, [%rd1]; setp.ne.u32 %p1, %r1, 7; @%p1 bra loop;", 0, Options{Steps: 1 << 18})
 	require.ErrorContains(t, err, "hangs")
 }

@@ -34,7 +34,7 @@ type launch struct {
 	races   *raceMap
 	units   int
 	next    atomic.Int64
-	stop    atomic.Bool
+	failed  atomic.Int64 // the lowest unit that has failed; those after it need not end
 }
 
 // tap, if a test has set it, sees every launch before it begins.
@@ -121,6 +121,7 @@ func (k *Kernel) prepare(h *Heap, grid, dim [3]uint32, shared int, args []byte, 
 		return nil, fmt.Errorf("clusters %v of more than %d blocks, which not every device can place", l.cluster, maxCluster)
 	}
 	l.units = int(blocks) / size
+	l.failed.Store(int64(l.units))
 	if l.o.Steps == 0 {
 		l.o.Steps = 1 << 30
 	}
@@ -141,12 +142,16 @@ func (l *launch) work() (first unitError) {
 	u := l.newUnit()
 	for {
 		i := int(l.next.Add(1)) - 1
-		if i >= l.units || l.stop.Load() {
+		if i >= l.units || int64(i) > l.failed.Load() {
 			break
 		}
 		if err := l.runUnit(u, i); err != nil {
-			l.stop.Store(true)
-			return unitError{i, err}
+			for {
+				lowest := l.failed.Load()
+				if int64(i) >= lowest || l.failed.CompareAndSwap(lowest, int64(i)) {
+					return unitError{i, err}
+				}
+			}
 		}
 	}
 	if u.stats != nil {
@@ -283,7 +288,7 @@ func (u *unit) turns(at **warp) {
 		if u.events == before && !u.land() && u.idle == spinning {
 			u.deadlock()
 		}
-		if u.run.stop.Load() {
+		if int64(u.id) > u.run.failed.Load() {
 			return
 		}
 	}

@@ -110,6 +110,16 @@ createpolicy.fractional.L2::evict_first.b64 %rd3, 0f3F800000; pmevent 1; mov.u64
 		0, func(int) uint32 { return 9 })
 }
 
+func TestTheFirstBlockThatFailsIsReported(t *testing.T) {
+	m, err := Parse(body("mov.u32 %r1, %ctaid.x; setp.gt.u32 %p1, %r1, 16; @!%p1 bra end; setp.lt.u32 %p2, %r1, 20; @!%p2 bra go;\n" +
+		"mov.u32 %r2, 0; wait: add.u32 %r2, %r2, 1; setp.lt.u32 %p3, %r2, 3000; @%p3 bra wait; go: trap; end:"))
+	require.NoError(t, err)
+	for range 5 {
+		err = m.Kernels["k"].Launch(NewHeap(1), x1(64), x1(32), 0, args(uint64(0), int32(0)), Options{Workers: 4})
+		require.ErrorContains(t, err, "block [17 0 0]")
+	}
+}
+
 func TestResultsDoNotDependOnWorkers(t *testing.T) {
 	k := kernel(t, source(t, "ampere/vec"), "gelu")
 	var first []byte

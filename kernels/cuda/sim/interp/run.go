@@ -48,11 +48,23 @@ next:
 					in.run(w, m)
 				}
 				pc++
-			case branch:
+			case branch, indirect:
 				if budget < 0 {
 					t.pc = pc
 					w.pause()
 					return
+				}
+				if in.kind == indirect {
+					if m == 0 {
+						pc++
+						continue
+					}
+					t.pc = in.join
+					if rest := active &^ m; rest != 0 {
+						w.part(pc+1, in.join, rest)
+					}
+					w.fan(in, m)
+					continue next
 				}
 				switch {
 				case m == active:
@@ -65,17 +77,6 @@ next:
 					w.part(in.to, in.join, m)
 					continue next
 				}
-			case indirect:
-				if m == 0 {
-					pc++
-					continue
-				}
-				t.pc = in.join
-				if rest := active &^ m; rest != 0 {
-					w.part(pc+1, in.join, rest)
-				}
-				w.fan(in, m)
-				continue next
 			case ret:
 				w.live &^= m
 				active &^= m
