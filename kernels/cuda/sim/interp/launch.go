@@ -139,7 +139,7 @@ func (k *Kernel) prepare(h *Heap, grid, dim [3]uint32, shared int, args []byte, 
 
 // work runs units until there are no more.
 func (l *launch) work() (first unitError) {
-	u := l.newUnit()
+	u := l.unit()
 	for {
 		i := int(l.next.Add(1)) - 1
 		if i >= l.units || int64(i) > l.failed.Load() {
@@ -157,8 +157,29 @@ func (l *launch) work() (first unitError) {
 	if u.stats != nil {
 		l.k.collect(u)
 		l.o.Stats.add(u.stats)
+		return unitError{}
 	}
+	u.queue, u.seen, u.words = nil, nil, nil
+	l.k.spare.Put(u)
 	return unitError{}
+}
+
+// unit finds a unit that an earlier launch of the same shape has left, or makes one.
+func (l *launch) unit() *unit {
+	u, _ := l.k.spare.Get().(*unit)
+	if u == nil || l.o.Stats != nil || u.run.dim != l.dim || u.run.shared != l.shared || u.run.o.Check != l.o.Check {
+		u = l.newUnit()
+	}
+	u.run = l
+	for _, b := range u.blocks {
+		b.run = l
+		for _, w := range b.warps {
+			w.run = l
+			w.recent.a = nil
+			w.bind()
+		}
+	}
+	return u
 }
 
 // newUnit makes the blocks and warps of a unit; they are used again for the next.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Module is a parsed PTX module.
@@ -24,6 +25,7 @@ type Kernel struct {
 	StaticShared int       // bytes of shared memory declared with a size
 	Registers    int       // virtual registers in use
 
+	spare   sync.Pool // units of launches that have ended
 	module  *Module
 	size    int // of the parameter block
 	code    []instr

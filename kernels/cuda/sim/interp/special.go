@@ -46,19 +46,22 @@ func isSpecial(name string) bool {
 	return ok && vectors[base] != nil && (axis == "x" || axis == "y" || axis == "z")
 }
 
-// constants fills the slots whose value no block changes.
-func (w *warp) constants() {
-	set := func(c constant) {
-		for l := range w.r[c.slot] {
-			w.r[c.slot][l] = c.value
+// set fills the slots of constants.
+func (w *warp) set(list []constant) {
+	for _, c := range list {
+		r := w.reg(c.slot)
+		for l := range r {
+			r[l] = c.value
 		}
 	}
-	for _, c := range w.run.k.consts {
-		set(c)
-	}
-	for _, c := range w.run.global {
-		set(c)
-	}
+}
+
+// constants fills the slots whose value never changes.
+func (w *warp) constants() { w.set(w.run.k.consts) }
+
+// bind fills the slots whose value a launch changes.
+func (w *warp) bind() {
+	w.set(w.run.global)
 	w.specials(false)
 }
 
