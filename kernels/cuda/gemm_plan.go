@@ -30,11 +30,11 @@ type gemmPlan struct {
 
 // tiles80 run everywhere. Their rates are estimates from other implementations of the same design.
 var tiles80 = []gemmTile{
-	{name: "128x256", kernels: [3]kernelID{gemmNT128x256, gemmNN128x256, gemmTN128x256}, m: 128, n: 256, k: 32,
+	{name: "sync 128x256", kernels: [3]kernelID{gemmNT128x256, gemmNN128x256, gemmTN128x256}, m: 128, n: 256, k: 32,
 		shared: 3 * (128 + 256) * 64, blocks: 1, rate: 0.80},
-	{name: "128x128", kernels: [3]kernelID{gemmNT128x128, gemmNN128x128, gemmTN128x128}, m: 128, n: 128, k: 32,
+	{name: "sync 128x128", kernels: [3]kernelID{gemmNT128x128, gemmNN128x128, gemmTN128x128}, m: 128, n: 128, k: 32,
 		shared: 4 * (128 + 128) * 64, blocks: 2, rate: 0.75},
-	{name: "64x64", kernels: [3]kernelID{gemmNT64x64, gemmNN64x64, gemmTN64x64}, m: 64, n: 64, k: 32,
+	{name: "sync 64x64", kernels: [3]kernelID{gemmNT64x64, gemmNN64x64, gemmTN64x64}, m: 64, n: 64, k: 32,
 		shared: 4 * (64 + 64) * 64, blocks: 4, rate: 0.50},
 	{name: "any", kernels: [3]kernelID{gemmNTAny, gemmNNAny, gemmTNAny}, m: 64, n: 64, k: 32,
 		shared: 2 * (64 + 64) * 64, blocks: 4, free: true, rate: 0.15},
