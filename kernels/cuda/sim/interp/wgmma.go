@@ -53,20 +53,22 @@ type soundDesc struct {
 	strides uint64
 	majorMN bool
 	rows    int
+	plain   []uint32 // the places of its chunks
 }
 
 // check refuses descriptors whose layout makes no sense.
 func (g *warpgroup) check(d uint64, m *matrixDesc, rows int) error {
-	key := soundDesc{d >> 16, m.majorMN, rows}
-	for _, s := range g.sound {
-		if s == key {
+	for i := range g.sound {
+		if s := &g.sound[i]; s.strides == d>>16 && s.majorMN == m.majorMN && s.rows == rows {
+			m.plain = s.plain
 			return nil
 		}
 	}
 	if err := m.check(rows); err != nil {
 		return fmt.Errorf("matrix descriptor %#016x: %w", d, err)
 	}
-	g.sound = append(g.sound, key)
+	m.plain = m.offsets(rows)
+	g.sound = append(g.sound, soundDesc{d >> 16, m.majorMN, rows, m.plain})
 	return nil
 }
 

@@ -1,6 +1,10 @@
 package interp
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
 
 // swizzle is how 16-byte chunks are permuted within a pattern of shared memory: chunk bits of the address are xored with
 // the row bits three above them. Its value is the number of bits, so that one formula serves all modes: Swizzle<b,4,3>.
@@ -32,7 +36,8 @@ type matrixDesc struct {
 	leading uint32 // bytes
 	stride  uint32 // bytes
 	swizzle swizzle
-	majorMN bool // the matrix is contiguous along M or N, not along K
+	majorMN bool     // the matrix is contiguous along M or N, not along K
+	plain   []uint32 // the offsets of its chunks, if they have been listed
 }
 
 // decodeMatrix reads a descriptor and refuses what the manual leaves undefined: reserved bits, and a start that is not
@@ -56,7 +61,7 @@ func decodeMatrix(d uint64, majorMN bool) (matrixDesc, error) {
 	return m, nil
 }
 
-// chunk is the address of 16 bytes of the matrix. Of a K-major matrix they are row mn, 8 values of k from 8·k8; of an
+// offset is the place of 16 bytes of the matrix, from its start and before the swizzle. Of a K-major matrix they are row mn, 8 values of k from 8·k8; of an
 // MN-major one they are 8 rows from 8·mn, at k = k8. The layouts are the canonical ones of "Strides" in the manual, for
 // 16-bit elements (T = 8):
 //
@@ -64,7 +69,7 @@ func decodeMatrix(d uint64, majorMN bool) (matrixDesc, error) {
 //	K-major   32 B    ((8,m),(8,2)):((16,SBO),(1,  8))    MN-major   32 B    ((8,2,m),(8,k)):((1,8,LBO),(16,SBO))
 //	K-major   64 B    ((8,m),(8,2)):((32,SBO),(1,  8))    MN-major   64 B    ((8,4,m),(8,k)):((1,8,LBO),(32,SBO))
 //	K-major   128 B   ((8,m),(8,2)):((64,SBO),(1,  8))    MN-major   128 B   ((8,8,m),(8,k)):((1,8,LBO),(64,SBO))
-func (m *matrixDesc) chunk(mn, k int) uint32 {
+func (m *matrixDesc) offset(mn, k int) uint32 {
 	w := uint32(m.swizzle.width())
 	r, c := uint32(mn), uint32(k)
 	var at uint32
@@ -79,7 +84,22 @@ func (m *matrixDesc) chunk(mn, k int) uint32 {
 		n := w / 16 // chunks of a row of the pattern
 		at = r%n*16 + r/n*m.leading + c&7*w + c>>3*m.stride
 	}
-	return m.swizzle.apply(m.start + at)
+	return at
+}
+
+// chunk is the address of a chunk in shared memory.
+func (m *matrixDesc) chunk(mn, k int) uint32 { return m.swizzle.apply(m.start + m.offset(mn, k)) }
+
+// offsets lists the offsets of all chunks, k running fastest.
+func (m *matrixDesc) offsets(rows int) []uint32 {
+	nmn, nk := m.chunks(rows)
+	list := make([]uint32, 0, nmn*nk)
+	for mn := range nmn {
+		for k := range nk {
+			list = append(list, m.offset(mn, k))
+		}
+	}
+	return list
 }
 
 // check refuses strides that no canonical layout of so many rows has: groups of a swizzled matrix start where a pattern does, and
@@ -122,6 +142,34 @@ func (m *matrixDesc) chunks(rows int) (mn, k int) {
 
 // fragmentsB decodes columns columns of the right operand, one fragment per 8.
 func (m *matrixDesc) fragmentsB(mem []byte, e element, columns int, negate bool, dst []fragB) error {
+	if e == elemBF16 && m.majorMN && !negate { // the usual cases
+		return m.each(mem, columns, func(mn, k int, b []byte) {
+			f := &dst[mn][k>>3][k&7>>1][k&1]
+			lo, hi := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+			f[0][0] = math.Float32frombits(uint32(lo) << 16)
+			f[1][0] = math.Float32frombits(uint32(lo) &^ 0xffff)
+			f[0][1] = math.Float32frombits(uint32(lo>>32) << 16)
+			f[1][1] = math.Float32frombits(uint32(lo>>32) &^ 0xffff)
+			f[0][2] = math.Float32frombits(uint32(hi) << 16)
+			f[1][2] = math.Float32frombits(uint32(hi) &^ 0xffff)
+			f[0][3] = math.Float32frombits(uint32(hi>>32) << 16)
+			f[1][3] = math.Float32frombits(uint32(hi>>32) &^ 0xffff)
+		})
+	}
+	if e == elemBF16 && !negate {
+		return m.each(mem, columns, func(mn, k int, b []byte) {
+			f, p, c := &dst[mn>>3][k], mn&1, mn>>1&3
+			lo, hi := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+			f[0][0][p][c] = math.Float32frombits(uint32(lo) << 16)
+			f[0][1][p][c] = math.Float32frombits(uint32(lo) &^ 0xffff)
+			f[1][0][p][c] = math.Float32frombits(uint32(lo>>32) << 16)
+			f[1][1][p][c] = math.Float32frombits(uint32(lo>>32) &^ 0xffff)
+			f[2][0][p][c] = math.Float32frombits(uint32(hi) << 16)
+			f[2][1][p][c] = math.Float32frombits(uint32(hi) &^ 0xffff)
+			f[3][0][p][c] = math.Float32frombits(uint32(hi>>32) << 16)
+			f[3][1][p][c] = math.Float32frombits(uint32(hi>>32) &^ 0xffff)
+		})
+	}
 	return m.each(mem, columns, func(mn, k int, b []byte) {
 		x := e.widen8(b)
 		if negate {
@@ -168,15 +216,20 @@ func (m *matrixDesc) fragmentsA(mem []byte, e element, negate bool, dst *[4]frag
 
 // each calls f with every chunk of the matrix.
 func (m *matrixDesc) each(mem []byte, rows int, f func(mn, k int, b []byte)) error {
-	nmn, nk := m.chunks(rows)
-	for mn := range nmn {
-		for k := range nk {
-			at := int(m.chunk(mn, k))
-			if at+16 > len(mem) {
-				return fmt.Errorf("the matrix at %#x (leading %d, stride %d bytes, %v) reaches %#x: beyond the %#x bytes of shared memory",
-					m.start, m.leading, m.stride, m.swizzle, at, len(mem))
-			}
-			f(mn, k, mem[at:at+16:at+16])
+	if m.plain == nil {
+		m.plain = m.offsets(rows)
+	}
+	_, nk := m.chunks(rows)
+	mn, k := 0, 0
+	for _, off := range m.plain {
+		at := int(m.swizzle.apply(m.start + off))
+		if at+16 > len(mem) {
+			return fmt.Errorf("the matrix at %#x (leading %d, stride %d bytes, %v) reaches %#x: beyond the %#x bytes of shared memory",
+				m.start, m.leading, m.stride, m.swizzle, at, len(mem))
+		}
+		f(mn, k, mem[at:at+16:at+16])
+		if k++; k == nk {
+			mn, k = mn+1, 0
 		}
 	}
 	return nil

@@ -7,18 +7,15 @@ func (p *product) granules(f func(i int)) { p.operands(func(_ *matrixDesc, i int
 
 // operands is granules with the matrix that each belongs to.
 func (p *product) operands(f func(m *matrixDesc, i int)) {
-	walk := func(m *matrixDesc, rows int) {
-		nmn, nk := m.chunks(rows)
-		for mn := range nmn {
-			for k := range nk {
-				f(m, int(m.chunk(mn, k))/granuleBytes)
-			}
+	walk := func(m *matrixDesc) {
+		for _, off := range m.plain {
+			f(m, int(m.swizzle.apply(m.start+off))/granuleBytes)
 		}
 	}
 	if p.in.a == nil {
-		walk(&p.am, 64)
+		walk(&p.am)
 	}
-	walk(&p.bm, p.in.columns)
+	walk(&p.bm)
 }
 
 // issueReads checks what a product will read for a warp that issues it. What the first warp finds to be written asynchronously is

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -280,4 +281,41 @@ func TestWgmmaRefusesWhatIsUndefined(t *testing.T) {
 	require.ErrorContains(t, run(replace("wgmma.fence", "setp.lt.u32 %p1, %r0, 64;\nwgmma.fence"), a, b), "scale-d differs between the warps")
 	partial := strings.Replace(replace("wgmma.fence", "setp.lt.u32 %p2, %r0, 64;\n@%p2 bra SKIP;\nwgmma.fence"), "st.global.f32", "SKIP:\nst.global.f32", 1)
 	require.ErrorContains(t, run(partial, a, b), "deadlock")
+}
+
+// BenchmarkTensorInstructions repeats one instruction: m64n256k16 of a warpgroup, and m16n8k16 of each of its warps.
+func BenchmarkTensorInstructions(b *testing.B) {
+	const turns = 100
+	loop := func(body string) string {
+		return fmt.Sprintf("mov.u32 %%r400, 0;\nLOOP: %s\nadd.u32 %%r400, %%r400, 1;\nsetp.lt.u32 %%p9, %%r400, %d;\n@%%p9 bra LOOP;", body, turns)
+	}
+	wide := regexp.MustCompile(`(?s)wgmma\.fence.*wait_group\.sync\.aligned 0;`)
+	src := productKernel(256, "bf16", false, "1, 1, 0, 0")
+	wgmma := strings.Replace(src, wide.FindString(src), loop(wide.FindString(src)), 1)
+	one := regexp.MustCompile(`mma\.sync[^;]*;`)
+	src = fragmentKernel("m16n8k16", "bf16", 4, 2)
+	mma := strings.Replace(src, one.FindString(src), loop(strings.Repeat(one.FindString(src), 8)), 1)
+	for _, check := range []bool{false, true} {
+		r := newRig(b)
+		p := params(r.bytes(make([]byte, 32<<10)), r.bytes(make([]byte, 64<<10)), r.empty(64<<10), descriptor(reservedShared, 16, 1024, swizzle128),
+			descriptor(reservedShared, 16, 1024, swizzle128), uint32(1))
+		for name, x := range map[string]struct {
+			k     *Kernel
+			p     []byte
+			size  uint32
+			flops float64
+		}{
+			"wgmma": {parse(b, wgmma), p, 128, 2 * 64 * 256 * 16 * turns},
+			"mma":   {parse(b, mma), params(r.bytes(make([]byte, 512)), r.bytes(make([]byte, 256)), r.bytes(make([]byte, 512)), r.empty(512)), 32, 2 * 16 * 8 * 16 * 8 * turns},
+		} {
+			b.Run(fmt.Sprint(name, ", checker ", check), func(b *testing.B) {
+				for b.Loop() {
+					if err := x.k.Launch(r.h, [3]uint32{1, 1, 1}, [3]uint32{x.size, 1, 1}, 32<<10, x.p, Options{Check: check, Workers: 1}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(x.flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
+	}
 }
