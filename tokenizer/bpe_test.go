@@ -133,17 +133,33 @@ func TestCacheForgetsButNeverLies(t *testing.T) {
 	for range 400_000 {
 		word := strings.Repeat(string(rune('a'+rng.IntN(26))), 1+rng.IntN(maxCachedWord-4)) + fmt.Sprint(rng.IntN(99))
 		word = word[:min(len(word), maxCachedWord)]
-		if got, ok := c.find(hashWord(word), word); ok {
+		if got, ok := c.find(keyOf(word), word); ok {
 			hits++
 			require.Equal(t, ids(word), got)
 		} else {
-			c.add(hashWord(word), word, ids(word))
+			c.add(keyOf(word), word, ids(word))
 		}
 	}
 	assert.Greater(t, hits, 10_000)
 	assert.LessOrEqual(t, len(c.slots), maxSlots)
 	assert.LessOrEqual(t, len(c.words), maxCachedBytes)
 	assert.LessOrEqual(t, len(c.ids), maxCachedIDs)
+}
+
+func TestShortWordsAreTheirKeys(t *testing.T) {
+	seen := map[wordKey]string{}
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 100_000 {
+		word := make([]byte, 1+rng.IntN(maxKeyWord))
+		for i := range word {
+			word[i] = "\x00\x01a\xff"[rng.IntN(4)]
+		}
+		key := keyOf(string(word))
+		if other, ok := seen[key]; ok {
+			require.Equal(t, other, string(word))
+		}
+		seen[key] = string(word)
+	}
 }
 
 func TestShortWordsOfOneLengthNeverShareAHash(t *testing.T) {

@@ -98,10 +98,10 @@ func (e *charEncoding) part(text string) {
 // word encodes a word, which the cache may know.
 func (e *charEncoding) word(word string) {
 	cached := len(word) <= maxCachedWord && e.config.Prefix == "" && e.config.Suffix == ""
-	var hash uint64
+	var key wordKey
 	if cached {
-		hash = hashWord(word)
-		if symbols, ok := e.w.cache.find(hash, word); ok {
+		key = keyOf(word)
+		if symbols, ok := e.w.cache.find(key, word); ok {
 			e.symbols(word, symbols)
 			return
 		}
@@ -109,7 +109,7 @@ func (e *charEncoding) word(word string) {
 	e.w.ids = e.start(e.w.ids[:0], word)
 	e.w.ids = e.mergeSymbols(e.w, e.w.ids)
 	if cached {
-		e.w.cache.add(hash, word, e.w.ids)
+		e.w.cache.add(key, word, e.w.ids)
 	}
 	e.symbols(word, e.w.ids)
 }

@@ -31,12 +31,12 @@ func (b *BPE) word(w *workspace, word string) []int32 {
 	if len(word) > maxCachedWord {
 		return b.wordUncached(w, word)
 	}
-	hash := hashWord(word)
-	if ids, ok := w.cache.find(hash, word); ok {
+	key := keyOf(word)
+	if ids, ok := w.cache.find(key, word); ok {
 		return ids
 	}
 	ids := b.wordUncached(w, word)
-	w.cache.add(hash, word, ids)
+	w.cache.add(key, word, ids)
 	return ids
 }
 
