@@ -15,14 +15,14 @@ type approximation struct {
 	rel, abs float64
 }
 
-// approximations of float32, with the maximum errors of "PTX ISA" 8.x.
+// approximations of float32, with maximum errors as in "PTX ISA" 8.x; where its editions differ, the larger one.
 var approximations = map[string]approximation{
 	"rcp":   {f: func(x float64) float64 { return 1 / x }, rel: 0x1p-23},
 	"sqrt":  {f: math.Sqrt, rel: 0x1p-23},
 	"rsqrt": {f: func(x float64) float64 { return 1 / math.Sqrt(x) }, rel: 0x1.12p-23}, // 2^-22.9
 	"ex2":   {f: exp2, rel: 0x1p-22},
-	"lg2":   {f: math.Log2, rel: 0x1.52p-23, abs: 0x1p-22}, // 2^-22.6 outside (0.5, 2), absolute inside
-	"sin":   {f: math.Sin, abs: 0x1.6ap-21},                // 2^-20.5 in [-2 pi, 2 pi]
+	"lg2":   {f: math.Log2, rel: 0x1p-22, abs: 0x1p-22}, // absolute inside (0.5, 2)
+	"sin":   {f: math.Sin, abs: 0x1.6ap-21},             // 2^-20.5 in [-2 pi, 2 pi]
 	"cos":   {f: math.Cos, abs: 0x1.6ap-21},
 	"tanh":  {f: tanh, rel: 0x1p-11},
 }

@@ -174,7 +174,7 @@ func translateLop3(o *operands) op {
 // translatePermute makes prmt: bytes picked out of two registers.
 func translatePermute(o *operands) op {
 	mode := o.one("f4e", "b4e", "rc8", "ecl", "ecr", "rc16")
-	if o.typ != "b32" {
+	if !o.has("b32") {
 		return nil
 	}
 	return o.ternary(func(D, A, B, C *lanes) {

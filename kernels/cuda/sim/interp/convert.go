@@ -67,7 +67,7 @@ func (c *conversion) legal() bool {
 	toF, fromF := isFloat(c.to), isFloat(c.from)
 	integral := len(c.round) == 3
 	switch {
-	case c.relu && !(c.to == "f16" || c.to == "bf16"):
+	case c.relu && !(c.to == "f16" || c.to == "bf16"), typeBits(c.to) == 16 && toF && (c.round == "rm" || c.round == "rp"):
 		return false
 	case !toF && !fromF:
 		return c.round == "" && !c.ftz
@@ -305,14 +305,7 @@ func (c *conversion) putHalf(f float64) uint64 {
 	if c.round == "rn" || c.round == "" || f != f {
 		return v
 	}
-	back := float64(get(v))
-	switch {
-	case c.round == "rz" && math.Abs(back) > math.Abs(f):
-		return v - 1
-	case c.round == "rm" && back > f, c.round == "rp" && back < f: // down or up by one step
-		if (back > f) == (v&0x8000 != 0) {
-			return v + 1
-		}
+	if math.Abs(float64(get(v))) > math.Abs(f) { // toward zero
 		return v - 1
 	}
 	return v
