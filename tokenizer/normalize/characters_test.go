@@ -128,3 +128,47 @@ func FuzzCharsmap(f *testing.F) {
 		SentencePiece{Map: m, Prefix: true, RemoveExtra: true, Escape: true}.Normalize(Of(text, true))
 	})
 }
+
+func TestCharsmapRulesDoNotDependOnWhatIsTracked(t *testing.T) {
+	// Two rules: "e\u0301" to "é", and "\t" to " ".
+	m := testCharsmap(t)
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "e", "\u0301", "\t", " ", "é", "日", "\xff", "ab"}), 0, 20).Draw(t, "text"), "")
+		rules := SentencePiece{Map: m, Prefix: rapid.Bool().Draw(t, "prefix"), Suffix: rapid.Bool().Draw(t, "suffix"), RemoveExtra: rapid.Bool().Draw(t, "remove"), Escape: rapid.Bool().Draw(t, "escape")}
+		require.Equal(t, rules.Normalize(Of(text, true)).S, rules.Normalize(Of(text, false)).S, "%q", text)
+	})
+	assert.Equal(t, "▁é▁b", SentencePiece{Map: m, Prefix: true, RemoveExtra: true, Escape: true}.Normalize(Of("\te\u0301\t\tb", false)).S)
+}
+
+// testCharsmap builds a double array by hand: the root's offset is 256, and
+// each node's is its own place above 256.
+func testCharsmap(t *testing.T) *Charsmap {
+	t.Helper()
+	units := make([]uint32, 4096)
+	for i := range units {
+		units[i] = 1 << 31 // a value: no label matches it
+	}
+	place := func(from int, offset uint32, label byte, hasValue bool, next uint32) int {
+		at := int(uint32(from)^offset) ^ int(label)
+		units[at] = uint32(label) | (uint32(at)^next)<<10
+		if hasValue {
+			units[at] |= 1 << 8
+		}
+		return at
+	}
+	texts := "é\x00 \x00"
+	units[0] = 256 << 10
+	e := place(0, 256, 'e', false, 512)
+	cc := place(e, uint32(e)^512, 0xcc, false, 1024)
+	place(cc, uint32(cc)^1024, 0x81, true, 1536)
+	units[1536] = 1<<31 | 0
+	place(0, 256, '\t', true, 2048)
+	units[2048] = 1<<31 | 3
+	blob := []byte{0, 64, 0, 0}
+	for _, u := range units {
+		blob = append(blob, byte(u), byte(u>>8), byte(u>>16), byte(u>>24))
+	}
+	m, err := ParseCharsmap(append(blob, texts...))
+	require.NoError(t, err)
+	return m
+}

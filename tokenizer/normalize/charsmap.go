@@ -16,6 +16,10 @@ type Charsmap struct {
 	blob  []byte
 	units []uint32
 	texts []byte // the replacements, each with a zero behind it
+
+	// plain tells of an ASCII character that no rule starts with it and goes on
+	// with ASCII: next to another one it stays as it is.
+	plain [utf8.RuneSelf]bool
 }
 
 // ParseCharsmap reads the blob of a model file: the size of the trie in bytes,
@@ -35,7 +39,27 @@ func ParseCharsmap(blob []byte) (*Charsmap, error) {
 	if len(c.texts) == 0 || c.texts[len(c.texts)-1] != 0 {
 		return nil, errors.New("the charsmap does not end with a zero")
 	}
+	for b := 1; b < utf8.RuneSelf; b++ {
+		c.plain[b] = c.isPlain(byte(b))
+	}
 	return c, nil
+}
+
+func (c *Charsmap) isPlain(b byte) bool {
+	if n, _ := c.find(string([]byte{b}), longest); n > 0 {
+		return false
+	}
+	at := unitOffset(c.units[0]) ^ uint32(b)
+	if int(at) >= len(c.units) || unitLabel(c.units[at]) != uint32(b) {
+		return true
+	}
+	at ^= unitOffset(c.units[at])
+	for next := uint32(1); next < utf8.RuneSelf; next++ {
+		if child := at ^ next; int(child) < len(c.units) && unitLabel(c.units[child]) == next {
+			return false
+		}
+	}
+	return true
 }
 
 // Blob is what ParseCharsmap read.

@@ -27,6 +27,10 @@ type SentencePiece struct {
 
 // Normalize implements Normalizer.
 func (n SentencePiece) Normalize(t Text) Text {
+	if !t.Track {
+		t.S = n.rewrite(t.S)
+		return t
+	}
 	e := t.Edit()
 	if n.RemoveExtra {
 		for e.Rest() != "" {
@@ -78,6 +82,71 @@ func (n SentencePiece) Normalize(t Text) Text {
 		t = e.Done()
 	}
 	return t
+}
+
+// rewrite is Normalize without account of places.
+func (n SentencePiece) rewrite(s string) string {
+	if n.RemoveExtra {
+		for s != "" {
+			size, with := n.next(s)
+			if with != " " {
+				break
+			}
+			s = s[size:]
+		}
+	}
+	if s == "" {
+		return s
+	}
+	blank := " "
+	if n.Escape {
+		blank = Meta
+	}
+	out := make([]byte, 0, len(s)+len(s)/2+8)
+	if n.Prefix && !n.Suffix {
+		out = append(out, blank...)
+	}
+	afterBlank := n.RemoveExtra
+	for s != "" {
+		// Most text is ASCII that no rule touches.
+		if b := s[0]; n.Verbatim == nil && b < utf8.RuneSelf && (len(s) == 1 || s[1] < utf8.RuneSelf) && (n.Map == nil || n.Map.plain[b]) {
+			s = s[1:]
+			switch {
+			case b != ' ':
+				out = append(out, b)
+				afterBlank = false
+			case !afterBlank:
+				out = append(out, blank...)
+				afterBlank = n.RemoveExtra
+			}
+			continue
+		}
+		size, with := n.next(s)
+		s = s[size:]
+		if afterBlank {
+			with = strings.TrimLeft(with, " ")
+		}
+		if with == "" {
+			continue
+		}
+		afterBlank = n.RemoveExtra && with[len(with)-1] == ' '
+		for i := range len(with) {
+			if with[i] == ' ' {
+				out = append(out, blank...)
+			} else {
+				out = append(out, with[i])
+			}
+		}
+	}
+	if n.RemoveExtra {
+		for strings.HasSuffix(string(out[max(0, len(out)-len(blank)):]), blank) {
+			out = out[:len(out)-len(blank)]
+		}
+	}
+	if n.Prefix && n.Suffix {
+		out = append(out, blank...)
+	}
+	return string(out)
 }
 
 // next returns the length of the first thing that a rule replaces, or of the

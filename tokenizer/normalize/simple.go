@@ -31,6 +31,10 @@ const instead = -1
 // mapped replaces each valid character by another, or by a string where the
 // character given is instead.
 func mapped(t Text, to func(rune) (rune, string)) Text {
+	if !t.Track {
+		t.S = mapString(t.S, to)
+		return t
+	}
 	e := t.Edit()
 	for s := e.Rest(); len(s) > 0; s = e.Rest() {
 		r, size := utf8.DecodeRuneInString(s)
@@ -48,6 +52,52 @@ func mapped(t Text, to func(rune) (rune, string)) Text {
 		}
 	}
 	return e.Done()
+}
+
+// mapString is mapped without account of places.
+func mapString(s string, to func(rune) (rune, string)) string {
+	var ascii [utf8.RuneSelf]int8 // what becomes of a character: that one, or -1: ask
+	for b := range ascii {
+		c, _ := to(rune(b))
+		if ascii[b] = -1; 0 <= c && c < utf8.RuneSelf {
+			ascii[b] = int8(c)
+		}
+	}
+	var out []byte // nil: nothing has changed yet
+	for at := 0; at < len(s); {
+		b := s[at]
+		if b < utf8.RuneSelf && ascii[b] >= 0 {
+			if out != nil {
+				out = append(out, byte(ascii[b]))
+			} else if byte(ascii[b]) != b {
+				out = append(append(make([]byte, 0, len(s)+len(s)/8+16), s[:at]...), byte(ascii[b]))
+			}
+			at++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[at:])
+		c, many := r, ""
+		if r != utf8.RuneError || size > 1 {
+			c, many = to(r)
+		}
+		if c != r && out == nil {
+			out = append(make([]byte, 0, len(s)+len(s)/8+16), s[:at]...)
+		}
+		switch {
+		case out == nil:
+		case c == r:
+			out = append(out, s[at:at+size]...)
+		case c == instead:
+			out = append(out, many...)
+		default:
+			out = utf8.AppendRune(out, c)
+		}
+		at += size
+	}
+	if out == nil {
+		return s
+	}
+	return string(out)
 }
 
 // Strip removes white space at the ends.
