@@ -145,6 +145,22 @@ func TestClusterBulkCopyReachesTheOtherBlock(t *testing.T) {
 	}
 }
 
+func TestClusterReductionAndMulticastWithoutTensorMap(t *testing.T) {
+	k := asyncKernels(t)["cluster__reduce"]
+	r := newRig(t)
+	x := make([]uint32, 256)
+	for i := range x {
+		x[i] = uint32(3 * i)
+	}
+	y := r.empty(2048)
+	p := params(y, r.words(x))
+	everyWay(t, func(o Options) error { return k.Launch(r.h, [3]uint32{2, 1, 1}, [3]uint32{64, 1, 1}, 0, p, o) })
+	for i, v := range r.wordsAt(y, 512) {
+		other, at := uint32(i/256)^1, i%256
+		require.Equal(t, x[at]+uint32(10*at)+1000*(other+1)+uint32(at/64), v, "word %d", i)
+	}
+}
+
 func TestReductionsAgreeWithTheirDefinition(t *testing.T) {
 	word := func(v uint32) []byte { return le.AppendUint32(nil, v) }
 	for _, x := range []struct {

@@ -182,6 +182,11 @@ var asyncBugs = map[string][]hopperBug{
 		{"arrives before it writes", `(?s)(st\.shared::cluster\.u32 [^;]*;)(.*?)(mbarrier\.arrive\.release[^;]*;)`, 1, `$2 $3 $1`, ""},
 		{"does not wait", tryWait, 0, waitEnded, ""},
 	},
+	"cluster__reduce": {
+		{"no fence before the reduction", `fence\.proxy\.async\.shared::cta;`, 1, ``, "without a fence.proxy.async after it"},
+		{"multicast to one block", `(1024, \[%r\d+\]), %rs\d+;`, 1, `$1, 1;`, "1024 bytes pending"},
+		{"too few bytes expected", `mov\.b32 (\s*%r\d+), 1024;`, 1, `mov.b32 $1, 512;`, "bytes pending"},
+	},
 	"cluster__send": {
 		{"no fence before the copy", `fence\.proxy\.async\.shared::cta;`, 1, ``, "without a fence.proxy.async after it"},
 		{"completes at the sender's barrier", `mapa\.shared::cluster\.u32 (%r\d+), (%r\d+), %r\d+;`, 2, `mov.u32 $1, $2;`, "the mbarrier belongs to the block of rank 0"},
@@ -206,6 +211,8 @@ func TestAsynchronousCopyBugsAreCaught(t *testing.T) {
 					p = params(r.empty(1024), r.words(words[:256]), r.bytes(make([]byte, 1024)), r.words(words[:256]), r.words(words[:256]), int32(1024))
 				case "cluster__exchange":
 					p, grid[0] = params(r.empty(1024)), 4
+				case "cluster__reduce":
+					p, grid[0] = params(r.empty(2048), r.words(words[:256])), 2
 				case "cluster__send", "cluster__signal":
 					p, grid[0] = params(r.empty(2048)), 2
 				default:

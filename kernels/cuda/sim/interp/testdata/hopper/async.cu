@@ -160,3 +160,39 @@ CLUSTER(2) KERNEL(64, 1) cluster__signal(uint32* y) {
   wait_cluster(b, 0);
   y[64 * (blockIdx.x / 2) + t] = load_shared(smem(inbox) + 4 * ((t + 1) % 64));
 }
+
+// Block 0 loads 1 KB for both blocks, and each block adds what it has to the other's memory: y = x + 10 i + what came.
+CLUSTER(2) KERNEL(64, 1) cluster__reduce(uint32* y, const uint32* x) {
+  STATIC_SHARED(uint32, out, 256);
+  STATIC_SHARED(uint32, sum, 256);
+  STATIC_SHARED(uint32, both, 256);
+  STATIC_SHARED(uint64, bars, 2);
+  uint32 rank = cluster_rank(), other = rank ^ 1, t = threadIdx.x, b = smem(bars);
+  if (t == 0) {
+    mbar_init(b, 1);
+    mbar_init(b + 8, 1);
+    mbar_init_fence();
+    mbar_expect(b, 1024);
+    mbar_expect(b + 8, 1024);
+  }
+  for (int i = 0; i < 4; i++) {
+    store_shared(smem(out) + 4 * (64 * i + t), 1000 * (rank + 1) + i);
+    store_shared(smem(sum) + 4 * (64 * i + t), 10 * (64 * i + t));
+  }
+  fence_async();
+  cluster_sync();
+  if (t == 0) {
+    if (rank == 0)
+      PTX("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], 1024, [%2], %3;"
+          :: "r"(smem(both)), "l"(x), "r"(b), "h"((uint16)3) : "memory");
+    PTX("cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes.add.u32 [%0], [%1], 1024, [%2];"
+        :: "r"(cluster_map(smem(sum), other)), "r"(smem(out)), "r"(cluster_map(b + 8, other)) : "memory");
+  }
+  wait_cluster(b, 0);
+  wait_cluster(b + 8, 0);
+  for (int i = 0; i < 4; i++) {
+    uint32 at = 4 * (64 * i + t);
+    y[256 * blockIdx.x + 64 * i + t] = load_shared(smem(sum) + at) + load_shared(smem(both) + at);
+  }
+  cluster_sync();
+}

@@ -8,4 +8,4 @@ for f in *.cu; do
 done
 gzip -9nf layouts.ptx
 sed -i "s/^\.maxntid 384$/&\n.reqnctapercluster 2, 1, 1/" gemm.ptx
-sed -i -e "/entry cluster__exchange(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 4, 1, 1/" -e "/entry cluster__signal(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 2, 1, 1/" -e "/entry cluster__send(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 2, 1, 1/" async.ptx
+sed -i -e "/entry cluster__exchange(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 4, 1, 1/" -e "/entry cluster__signal(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 2, 1, 1/" -e "/entry cluster__reduce(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 2, 1, 1/" -e "/entry cluster__send(/,/^{/s/^\.maxntid 64$/&\n.reqnctapercluster 2, 1, 1/" async.ptx
