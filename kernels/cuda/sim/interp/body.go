@@ -43,8 +43,11 @@ type instr struct {
 	choice *choice
 }
 
-// maxBody bounds the number of registers and instructions of a kernel.
-const maxBody = 1 << 20
+// maxInstructions and maxRegisters bound a kernel.
+const (
+	maxInstructions = 1 << 20
+	maxRegisters    = 1 << 16
+)
 
 // register is a declared virtual register.
 type register struct {
@@ -122,8 +125,8 @@ func (k *Kernel) body(s *scanner) error {
 				return lineError(st.line, "%q: %w", clip(st.text), err)
 			}
 		}
-		if len(k.code) > maxBody || a.slots > maxBody {
-			return lineError(st.line, "more than %d instructions or registers", maxBody)
+		if len(k.code) > maxInstructions || a.slots > maxRegisters || k.preds > maxRegisters {
+			return lineError(st.line, "more than %d instructions or %d registers", maxInstructions, maxRegisters)
 		}
 	}
 }
