@@ -6,13 +6,25 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 )
+
+// characters are all of the planes that hold some, and a few of the others.
+func characters() (all []rune) {
+	for r := range rune(0x32000) {
+		if r < 0xd800 || r >= 0xe000 {
+			all = append(all, r)
+		}
+	}
+	for r := rune(0xe0000); r < 0xe0200; r++ {
+		all = append(all, r)
+	}
+	return append(all, 0xf0000, 0xffffd, 0xfffff, 0x10fffd, 0x10ffff)
+}
 
 // The sums are those of testdata/make_hf_characters.py, tokenizers 0.23.3.
 func TestEveryCharacterIsNormalizedAsHuggingFaceDoes(t *testing.T) {
@@ -28,16 +40,13 @@ func TestEveryCharacterIsNormalizedAsHuggingFaceDoes(t *testing.T) {
 		"Nmt":          {Nmt{}, "f616fbdc46315246149eac986fbe5b77595c52deaba3072d4c5481945d0245d5"},
 		"StripAccents": {StripAccents{}, "75e1bfac4d83864cef63efa4e6d05c858f298c9fb916616b141b710dfa589833"},
 		"Strip":        {Strip{Left: true, Right: true}, "db176e4d3925dc3ac470cf9aaf5e18f73780aee92376e3296132f12698cd6638"},
-		"Bert":         {Bert{true, true, true, true}, "a3a13cdfd66055096e82752ed2de01977b42cadeca2529050469fc74551b9504"},
-		"Bert cased":   {Bert{CleanText: true, Chinese: true}, "5dc821d4aad2d6ef27a7ebb9d994a08e23cacc48273ba636ac2aa84b19d865b1"},
+		"Bert":         {Bert{true, true, true, true}, "ba4513297a32f087e4ba2c13e8b729341d7f6ae4aaf343eb264fbcc133171e60"},
+		"Bert cased":   {Bert{CleanText: true, Chinese: true}, "d8092704a8cb3679c7533ccdd4276f5280c711fb30998d87a0a50474cf9ce64c"},
 		"Bert accents": {Bert{StripAccents: true}, "4ac5b9d08fc8ef35c4274dbbc1f285a3d9552def8eb14298cbb14d62781edb43"},
-		"ByteLevel":    {ByteLevel{}, "2a35f21884f77fef33d16d14886a2064475f133e9723d55af3de7421cc0d0935"},
+		"ByteLevel":    {ByteLevel{}, "1988223f537a90108d7390cb5258d67a264aaed3a7479eece48e0a2a0d016e95"},
 	} {
 		hash := sha256.New()
-		for r := rune(0); r <= unicode.MaxRune; r++ {
-			if 0xd800 <= r && r < 0xe000 {
-				continue
-			}
+		for _, r := range characters() {
 			if s := c.n.Normalize(Of(string(r), false)).S; s != string(r) {
 				fmt.Fprintf(hash, "%x %s\n", r, s)
 			}
