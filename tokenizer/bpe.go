@@ -419,3 +419,16 @@ func (b *BPE) Text(id int32) string {
 	t, _ := b.Token(id)
 	return t.Bytes
 }
+
+// NewBytes makes the tokenizer whose ids are the bytes of text, with special
+// tokens behind them.
+func NewBytes(specials ...string) (*BPE, error) {
+	config := BPEConfig{Split: split.GPT2}
+	for c := range 256 {
+		config.Tokens = append(config.Tokens, string([]byte{byte(c)}))
+	}
+	for i, content := range specials {
+		config.Specials = append(config.Specials, Special{ID: int32(256 + i), Content: content})
+	}
+	return NewBPE(config)
+}

@@ -76,3 +76,45 @@ func ExampleLoadTiktoken() {
 	fmt.Println(err)
 	// Output: read .tiktoken: build BPE tokenizer: byte 0x00 is not a token: a byte-level vocabulary needs all 256
 }
+
+func ExampleEncodeReader() {
+	b := trainSmall()
+	var ids []int32
+	err := tokenizer.EncodeReader(b, strings.NewReader("the theme of the thesis"), func(more []int32) error {
+		ids = append(ids, more...)
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(slices.Equal(ids, b.Encode("the theme of the thesis")))
+	// Output: true
+}
+
+func ExampleNewBert() {
+	b, err := tokenizer.NewBert([]string{"[UNK]", "[CLS]", "[SEP]", "the", "##me", "!"}, false)
+	if err != nil {
+		panic(err)
+	}
+	text := "The theme!"
+	for id, span := range b.Tokens(text) {
+		token, _ := b.Token(id)
+		fmt.Println(id, token.Bytes, text[span.Start:span.End])
+	}
+	fmt.Println(tokenizer.TemplateOf(b).Apply(b.Encode(text)))
+	// Output:
+	// 3 the The
+	// 3 the the
+	// 4 ##me me
+	// 5 ! !
+	// [1 3 3 4 5 2]
+}
+
+func ExampleOpen() {
+	t, err := tokenizer.Open("testdata/parity/cl100k_base.tiktoken.gz", tokenizer.OpenOptions{})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(t.Encode("hello world"), tokenizer.Truncate(t, "hello world", 1))
+	// Output: [15339 1917] hello
+}

@@ -87,3 +87,39 @@ func checkParity(t *testing.T, key string, tok Tokenizer) {
 	}
 	assert.Greater(t, checked, 180)
 }
+
+// Ids that the tests of tiktoken (tests/test_encoding.py, MIT) spell out.
+func TestIdsEqualThoseThatTiktokenPublishes(t *testing.T) {
+	for name, c := range map[string]struct {
+		split *split.Pattern
+		ids   map[string][]int32
+	}{
+		"gpt2": {split.GPT2, map[string][]int32{
+			"hello world": {31373, 995}, "0": {15}, "00": {405}, "000": {830}, "0000": {2388}, "00000": {20483}, "000000": {10535}, "0000000": {24598},
+			"00000000": {8269}, "000000000": {10535, 830}, "0000000000": {8269, 405}, "00000000000": {8269, 830}, "000000000000": {8269, 2388},
+			"0000000000000": {8269, 20483}, "00000000000000": {8269, 10535}, "000000000000000": {8269, 24598}, "0000000000000000": {25645}, "00000000000000000": {8269, 10535, 830},
+		}},
+		"cl100k_base": {split.CL100K, map[string][]int32{
+			"hello world": {15339, 1917}, "rer": {38149}, "'rer": {2351, 81}, "today\n ": {31213, 198, 220}, "today\n \n": {31213, 27907},
+			"today\n  \n": {31213, 14211}, " \u00850": {220, 126, 227, 15}, "👍": {9468, 239, 235},
+		}},
+	} {
+		b := loadShared(t, name, c.split)
+		for text, want := range c.ids {
+			assert.Equal(t, want, b.Encode(text), "%s %q", name, text)
+		}
+	}
+}
+
+func TestTheByteTokenizerSpellsBytes(t *testing.T) {
+	b, err := NewBytes("<s>", "</s>")
+	require.NoError(t, err)
+	assert.Equal(t, []int32{'a', 0xff, 0, 0xc3, 0xa9}, b.Encode("a\xff\x00é"))
+	assert.Equal(t, 258, b.VocabSize())
+	id, ok := b.ID("</s>")
+	assert.True(t, ok)
+	assert.Equal(t, int32(257), id)
+	assert.Equal(t, Fingerprint(b), Fingerprint(readJSON(t, writeJSON(t, b))))
+	_, err = NewBytes("")
+	assert.ErrorContains(t, err, "needs a content")
+}

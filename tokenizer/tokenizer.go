@@ -1,16 +1,22 @@
 // Package tokenizer turns text into token ids and back.
 //
-// It trains byte-level BPE vocabularies, reads and writes the files in which
-// tokenizers travel, and gives the ids of the original implementations. Two
-// rules hold everywhere. Any bytes can be encoded, and a byte-level tokenizer
-// decodes to exactly the bytes it was given. Text is only text: special
-// tokens that occur in it are spelled out as ordinary tokens, unless the
-// caller asks for them with WithSpecials.
+// It trains vocabularies, reads and writes the files in which tokenizers
+// travel, and gives the ids of the original implementations. There are two
+// kinds of Tokenizer. A BPE is the byte-level one of GPT-2, LLaMA 3 and Qwen,
+// fast because it does everything itself. A Pipeline is put together from parts
+// as Hugging Face tokenizers and SentencePiece have them: a normalizer (package
+// normalize), pre-tokenizers (pretokenize), a model (CharBPE, unigram,
+// wordpiece) and a decoder (decode). Open reads either from any file.
+//
+// Two rules hold everywhere. Any bytes can be encoded, and a byte-level
+// tokenizer decodes to exactly the bytes it was given. Text is only text:
+// special tokens that occur in it are spelled out as ordinary tokens, unless
+// the caller asks for them with WithSpecials.
 //
 // Every Tokenizer is immutable once built and safe for concurrent use.
 //
-// Deliberately absent: chat templates, padding, truncation and batching,
-// which belong to whoever builds model inputs; and the normalizers of other
+// Deliberately absent: rendering chat templates, padding, truncation and
+// batching, which belong to whoever builds model inputs; and parts of other
 // tokenizer families, which readers refuse by name instead of ignoring.
 package tokenizer
 
