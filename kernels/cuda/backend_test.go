@@ -113,6 +113,7 @@ func TestParametersAreLaidOutAsInC(t *testing.T) {
 		l.i64(-2)
 	}
 	assert.Equal(t, 64+128+8+8+8+8, l.n)
+	assert.Equal(t, []int{0, 64, 192, 200, 208, 216}, l.places)
 	assert.Equal(t, byte(2), l.buf[64+8])
 	assert.Equal(t, byte(5), l.buf[200])
 	assert.Zero(t, testing.AllocsPerRun(100, func() {

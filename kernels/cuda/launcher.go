@@ -26,6 +26,7 @@ type launcher struct {
 	block  *driver.Launch
 	buf    []byte // the parameters of the next launch
 	n      int    // bytes of them
+	places []int  // where each lies in buf
 	err    error
 
 	table  []kernelInfo
@@ -49,29 +50,28 @@ func (l *launcher) fail(err error) {
 }
 
 // begin starts the parameters of a launch. Each of the next methods adds one.
-func (l *launcher) begin() { l.n = 0 }
+func (l *launcher) begin() { l.n, l.places = 0, l.places[:0] }
+
+// place makes room for a parameter, aligned as in C.
+func (l *launcher) place(size, align int) []byte {
+	at := aligned(l.n, align)
+	l.n = at + size
+	l.places = append(l.places, at)
+	return l.buf[at:l.n]
+}
 
 func (l *launcher) i32(v int32)   { l.u32(uint32(v)) }
 func (l *launcher) f32(v float32) { l.u32(math.Float32bits(v)) }
 func (l *launcher) i64(v int64)   { l.u64(uint64(v)) }
 func (l *launcher) ptr(p ptr)     { l.u64(uint64(p)) }
 
-func (l *launcher) u32(v uint32) {
-	n := aligned(l.n, 4)
-	binary.NativeEndian.PutUint32(l.buf[n:], v)
-	l.n = n + 4
-}
-
-func (l *launcher) u64(v uint64) {
-	n := aligned(l.n, 8)
-	binary.NativeEndian.PutUint64(l.buf[n:], v)
-	l.n = n + 8
-}
+func (l *launcher) u32(v uint32) { binary.NativeEndian.PutUint32(l.place(4, 4), v) }
+func (l *launcher) u64(v uint64) { binary.NativeEndian.PutUint64(l.place(8, 8), v) }
 
 func (l *launcher) tensorMap(m *driver.TensorMap) {
-	l.n = aligned(l.n, tensorMapAlign)
-	for _, v := range m {
-		l.u64(v)
+	to := l.place(len(m)*8, tensorMapAlign)
+	for i, v := range m {
+		binary.NativeEndian.PutUint64(to[i*8:], v)
 	}
 }
 
@@ -102,7 +102,7 @@ func (l *launcher) launch(k kernelID, g dim3, shared int) {
 	if l.timing != nil {
 		l.timing.before(l, k)
 	}
-	if err := l.block.Do(f.f, g.x, g.y, g.z, info.threads, shared, l.n); err != nil {
+	if err := l.block.Do(f.f, g.x, g.y, g.z, info.threads, shared, l.places); err != nil {
 		if driver.Lost(err) != driver.Success {
 			err = fmt.Errorf("this or an earlier kernel failed (CUDA_LAUNCH_BLOCKING=1 makes it this one): %w", err)
 		}

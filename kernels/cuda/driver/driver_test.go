@@ -166,8 +166,8 @@ func TestCopiesKernelsAndEventsFollowTheStream(t *testing.T) {
 		require.NoError(t, start.Record(d.stream))
 		require.NoError(t, d.stream.Fill(p, 0xff, 4096))
 		require.NoError(t, d.stream.Upload(p, d.host, 0, 4*n))
-		size := pack(d.launch.Params(), uint64(p), float32(2), uint32(n))
-		require.NoError(t, d.launch.Do(f, 4, 1, 1, 32, 0, size))
+		places := pack(d.launch.Params(), uint64(p), float32(2), uint32(n))
+		require.NoError(t, d.launch.Do(f, 4, 1, 1, 32, 0, places))
 		require.NoError(t, d.stream.Copy(p+2048, p, 4*n))
 		require.NoError(t, d.stream.Download(d.host, 1024, p+2048, 4*n))
 		require.NoError(t, d.stream.DownloadRows(d.host, 2048, p, 40, 8, 10)) // two of every ten
@@ -236,9 +236,9 @@ func TestAGraphRepeatsWhatWasRecorded(t *testing.T) {
 		require.NoError(t, d.stream.Synchronize())
 
 		require.NoError(t, d.stream.BeginCapture())
-		size := pack(d.launch.Params(), uint64(p), float32(2), uint32(1))
+		places := pack(d.launch.Params(), uint64(p), float32(2), uint32(1))
 		for range 3 {
-			require.NoError(t, d.launch.Do(f, 1, 1, 1, 32, 0, size))
+			require.NoError(t, d.launch.Do(f, 1, 1, 1, 32, 0, places))
 		}
 		g, err := d.stream.EndCapture()
 		require.NoError(t, err)
@@ -335,7 +335,7 @@ func TestEveryMisuseIsAnError(t *testing.T) {
 		require.NoError(t, err)
 		f, err := m.Function("scale")
 		require.NoError(t, err)
-		size := pack(d.launch.Params(), uint64(p), float32(2), uint32(0))
+		places := pack(d.launch.Params(), uint64(p), float32(2), uint32(0))
 		gone, err := d.NewEvent(false)
 		require.NoError(t, err)
 		require.NoError(t, gone.Close())
@@ -344,12 +344,12 @@ func TestEveryMisuseIsAnError(t *testing.T) {
 			call func() error
 			want error
 		}{
-			"an empty grid":                 {func() error { return d.launch.Do(f, 0, 1, 1, 32, 0, size) }, driver.InvalidValue},
-			"a grid too high":               {func() error { return d.launch.Do(f, 1, 70000, 1, 32, 0, size) }, driver.InvalidValue},
-			"a block too large":             {func() error { return d.launch.Do(f, 1, 1, 1, 2048, 0, size) }, driver.InvalidValue},
-			"too much shared memory":        {func() error { return d.launch.Do(f, 1, 1, 1, 32, 64<<10, size) }, driver.InvalidValue},
-			"too many parameters":           {func() error { return d.launch.Do(f, 1, 1, 1, 32, 0, driver.MaxParams+1) }, driver.InvalidValue},
-			"a negative number of them":     {func() error { return d.launch.Do(f, 1, 1, 1, 32, 0, -1) }, driver.InvalidValue},
+			"an empty grid":                 {func() error { return d.launch.Do(f, 0, 1, 1, 32, 0, places) }, driver.InvalidValue},
+			"a grid too high":               {func() error { return d.launch.Do(f, 1, 70000, 1, 32, 0, places) }, driver.InvalidValue},
+			"a block too large":             {func() error { return d.launch.Do(f, 1, 1, 1, 2048, 0, places) }, driver.InvalidValue},
+			"too much shared memory":        {func() error { return d.launch.Do(f, 1, 1, 1, 32, 64<<10, places) }, driver.InvalidValue},
+			"too many parameters":           {func() error { return d.launch.Do(f, 1, 1, 1, 32, 0, make([]int, driver.MaxParamCount+1)) }, driver.InvalidValue},
+			"a parameter outside":           {func() error { return d.launch.Do(f, 1, 1, 1, 32, 0, []int{driver.MaxParams}) }, driver.InvalidValue},
 			"a shared limit above the card": {func() error { return f.SetDynamicShared(1 << 20) }, driver.InvalidValue},
 			"a copy past the host's end":    {func() error { return d.stream.Upload(p, d.host, 4000, 200) }, driver.InvalidValue},
 			"a copy before its begin":       {func() error { return d.stream.Download(d.host, -8, p, 16) }, driver.InvalidValue},

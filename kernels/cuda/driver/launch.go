@@ -6,11 +6,18 @@ import (
 	"unsafe"
 )
 
-// MaxParams is the room for the parameters of a kernel, in bytes.
-const MaxParams = 1024
+// MaxParams is the room for the parameters of a kernel, in bytes, MaxParamCount how many there may be.
+const (
+	MaxParams     = 1024
+	MaxParamCount = 64
+)
 
 // A Launch is the pinned block that a kernel's parameters are packed in and launches are made from. The driver copies it
 // during the call, so one is enough for a stream.
+//
+// The driver is told where each parameter lies, not given the block as a whole (CU_LAUNCH_PARAM_BUFFER_POINTER): native
+// code for sm_90 has a tensor map at a multiple of 64 bytes of its constant bank, where parameters begin at 0x210, and so
+// not where a structure in C has it.
 type Launch struct {
 	s     *Stream
 	block *launchBlock
@@ -19,10 +26,9 @@ type Launch struct {
 }
 
 type launchBlock struct {
-	args  [11]uintptr
-	extra [5]uintptr
-	size  uintptr
-	bytes [MaxParams + 63]byte
+	args   [11]uintptr
+	params [MaxParamCount]uintptr
+	bytes  [MaxParams + 63]byte
 }
 
 // NewLaunch makes a block for a stream, pinned until Close.
@@ -32,27 +38,31 @@ func (s *Stream) NewLaunch() *Launch {
 	l.pin.Pin(b)
 	off := int(-uintptr(unsafe.Pointer(&b.bytes)) & 63)
 	l.buf = b.bytes[off : off+MaxParams : off+MaxParams]
-	const end, pointer, size = 0, 1, 2 // CU_LAUNCH_PARAM_…
-	b.extra = [5]uintptr{pointer, uintptr(unsafe.Pointer(&l.buf[0])), size, uintptr(unsafe.Pointer(&b.size)), end}
 	return l
 }
 
-// Params is where the parameters are packed, laid out as in C.
+// Params is where the parameters are put, each aligned as in C.
 func (l *Launch) Params() []byte { return l.buf }
 
 // Close releases the block.
 func (l *Launch) Close() { l.pin.Unpin() }
 
-// Do queues a kernel with one-dimensional blocks. params is the number of bytes packed.
-func (l *Launch) Do(f Function, x, y, z uint32, threads, shared, params int) error {
-	if uint(params) > MaxParams {
-		return fmt.Errorf("launch a kernel with %d bytes of parameters, more than %d: %w", params, MaxParams, InvalidValue)
-	}
+// Do queues a kernel with one-dimensional blocks. params are the places of its parameters in Params, in their order: as
+// many as the kernel has.
+func (l *Launch) Do(f Function, x, y, z uint32, threads, shared int, params []int) error {
 	b := l.block
-	b.size = uintptr(params)
+	if len(params) > MaxParamCount {
+		return fmt.Errorf("launch a kernel with %d parameters, more than %d: %w", len(params), MaxParamCount, InvalidValue)
+	}
+	for i, at := range params {
+		if uint(at) >= MaxParams {
+			return fmt.Errorf("launch a kernel with a parameter at byte %d of %d: %w", at, MaxParams, InvalidValue)
+		}
+		b.params[i] = uintptr(unsafe.Pointer(&l.buf[at]))
+	}
 	b.args = [11]uintptr{
-		f.handle, uintptr(x), uintptr(y), uintptr(z), uintptr(threads), 1, 1, uintptr(shared), l.s.handle, 0,
-		uintptr(unsafe.Pointer(&b.extra)),
+		f.handle, uintptr(x), uintptr(y), uintptr(z), uintptr(threads), 1, 1, uintptr(shared), l.s.handle,
+		uintptr(unsafe.Pointer(&b.params)), 0,
 	}
 	api := l.s.c.api
 	return api.check(fnLaunchKernel, invoke(api.fn[fnLaunchKernel], b.args[:]...))

@@ -36,8 +36,9 @@ func TestCallsOfEveryStepAllocateNothing(t *testing.T) {
 	h := &Host{Bytes: make([]byte, 64), c: s.c}
 	e := &Event{c: s.c}
 	g := &Graph{c: s.c}
+	params := []int{0, 64, 72, 80, 88}
 	for name, call := range map[string]func() error{
-		"launch":         func() error { return l.Do(Function{}, 1, 2, 3, 256, 0, 96) },
+		"launch":         func() error { return l.Do(Function{}, 1, 2, 3, 256, 0, params) },
 		"upload":         func() error { return s.Upload(0, h, 0, 64) },
 		"download":       func() error { return s.Download(h, 0, 0, 64) },
 		"copy":           func() error { return s.Copy(0, 0, 64) },
@@ -60,9 +61,10 @@ func BenchmarkLaunch(b *testing.B) {
 	s := idle(b)
 	l := s.NewLaunch()
 	defer l.Close()
+	params := []int{0, 64, 72, 80, 88}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := l.Do(Function{}, 1, 2, 3, 256, 0, 96); err != nil {
+		if err := l.Do(Function{}, 1, 2, 3, 256, 0, params); err != nil {
 			b.Fatal(err)
 		}
 	}

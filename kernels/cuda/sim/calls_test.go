@@ -239,6 +239,36 @@ func TestLaunchesKeepToTheCardsLimits(t *testing.T) {
 	}
 }
 
+// Native code for sm_90 has the map at byte 0x30 of its parameters, which begin at 0x210 of a constant bank.
+func TestATensorMapIsNoPartOfOneBlockOfParameters(t *testing.T) {
+	r := start(t, sim.Options{Capability: 90})
+	s := r.stream()
+	module, taken := r.kernel(`.version 8.0
+.target sm_90a
+.address_size 64
+.visible .entry takes(
+	.param .align 64 .b8 takes_param_0[128],
+	.param .u64 takes_param_1
+)
+.maxntid 32, 1, 1
+{
+	ret;
+}
+`, "takes")
+	block, size := new([136]byte), new(uintptr)
+	*size = uintptr(len(block))
+	extra := [5]uintptr{1, uintptr(unsafe.Pointer(block)), 2, uintptr(unsafe.Pointer(size)), 0}
+	r.fails(1, "cuLaunchKernel", taken, 1, 1, 1, 32, 1, 1, 0, s, 0, uintptr(unsafe.Pointer(&extra)))
+	assert.Contains(t, r.why(1), "takes with parameters in one block")
+	runtime.KeepAlive(size)
+	params := [2]unsafe.Pointer{unsafe.Pointer(block), unsafe.Pointer(&block[128])}
+	r.ok("cuLaunchKernel", taken, 1, 1, 1, 32, 1, 1, 0, s, uintptr(unsafe.Pointer(&params)), 0)
+	r.ok("cuCtxSynchronize")
+	r.ok("cuModuleUnload", module)
+	r.ok("cuStreamDestroy_v2", s)
+	r.stop()
+}
+
 func TestAKernelsErrorSticksUntilTheContextIsGone(t *testing.T) {
 	r := start(t, sim.Options{})
 	s, p := r.stream(), r.alloc(64) // room for 16 of 32 threads
