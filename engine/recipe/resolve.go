@@ -219,11 +219,11 @@ func (s *Stage) exclusive(keys ...string) error {
 	return nil
 }
 
-var deviceForm = regexp.MustCompile(`^(auto|cpu|sim|cuda(:\d{1,3})?)$`)
+var deviceForm = regexp.MustCompile(`^(auto|cpu|sim(:80|:90)?|cuda(:\d{1,3}|:(GPU-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?)$`)
 
 func (s *Stage) checkDevice() error {
 	if !deviceForm.MatchString(s.Device) {
-		return s.Errorf("device", "%s is not a device", quoted(s.Device)).advise("one of auto, cpu, sim, cuda, cuda:0, cuda:1, …")
+		return s.Errorf("device", "%s is not a device", quoted(s.Device)).advise("one of auto, cpu, cuda, cuda:0, cuda:1, …, cuda:UUID, sim, sim:80")
 	}
 	return nil
 }
