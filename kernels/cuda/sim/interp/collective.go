@@ -54,9 +54,18 @@ func translateShuffle(o *operands) op {
 		p, _ = o.pred(second)
 	}
 	a, b, c, mask := o.slot(1), o.slot(2), o.slot(3), o.slot(4)
+	v, err := immediate(o.arg[3])
+	butterfly := mode == "bfly" && p < 0 && err == nil && v == 31 // of the whole warp: every lane has a partner
 	return func(w *warp, m uint32) {
 		w.members(m, &w.r[mask])
 		A, B, C := w.r[a], &w.r[b], &w.r[c]
+		if butterfly && m == full {
+			D := &w.r[d]
+			for l := range D {
+				D[l] = A[(uint64(l)^B[l])&31]
+			}
+			return
+		}
 		D := &w.r[d]
 		var in uint32
 		for l := range uint64(32) {
