@@ -110,7 +110,8 @@ func isWarning(err error) bool {
 	return errors.As(err, &w)
 }
 
-// clustered adds the size of the cluster to an entry: clang 22 parses the attribute and forgets it.
+// clustered adds the size of the cluster to an entry: clang 22 parses the attribute and forgets it. As nvcc does, it says that
+// there is no launch without clusters: else ptxas makes code for both, and a launch that is not one would wait for ever.
 func clustered(text string, k ptx.Kernel) (string, error) {
 	const after = ".maxntid "
 	entry := strings.Index(text, ".entry "+k.Entry+"(")
@@ -122,7 +123,7 @@ func clustered(text string, k ptx.Kernel) (string, error) {
 		return "", fmt.Errorf("kernel %s has no number of threads", k.Entry)
 	}
 	at += entry
-	return text[:at] + ".reqnctapercluster " + strconv.Itoa(k.Cluster) + ", 1, 1\n" + text[at:], nil
+	return text[:at] + ".explicitcluster\n.reqnctapercluster " + strconv.Itoa(k.Cluster) + ", 1, 1\n" + text[at:], nil
 }
 
 var headerField = regexp.MustCompile(`(?m)^// (compiler|source): (.*)$`)

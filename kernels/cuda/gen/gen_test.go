@@ -116,7 +116,7 @@ func TestAMistakeInOneSourceStopsNoOther(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, one, "\n.version 7.0\n.target sm_80\n")
 	assert.Contains(t, two, "\n.version 8.0\n.target sm_90a\n")
-	assert.Contains(t, two, ".reqnctapercluster 2, 1, 1\n.maxntid 128")
+	assert.Contains(t, two, ".explicitcluster\n.reqnctapercluster 2, 1, 1\n.maxntid 128")
 
 	said = nil
 	require.NoError(t, tr.build("", say))

@@ -45,7 +45,7 @@ DEV void product(const TensorMap* a, const TensorMap* b, const Finish& e, int k,
   };
   SHARED(uint8, sm);
   uint32 ring = smem(sm), staging = ring + STAGES * STAGE, full = staging + 8 * 4096, empty = full + STAGES * 8;
-  int group = threadIdx.x / 128;
+  int group = shuffle((int)threadIdx.x / 128, 0);  // known to be one for the warp: descriptors stay in uniform registers
   if (threadIdx.x == 0) {
     tma_prefetch(a), tma_prefetch(b), tma_prefetch(e.out);
     for (int s = 0; s < STAGES; s++) {
