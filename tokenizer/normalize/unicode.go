@@ -10,9 +10,9 @@ import (
 	"forja/tokenizer/internal/ucd"
 )
 
-// The Unicode normalization forms, as Hugging Face tokenizers has them:
-// characters newer than Unicode 9 that have a compatibility decomposition keep
-// it, and no sequence of marks is too long.
+// The Unicode normalization forms, as Hugging Face tokenizers has them: at
+// Unicode 9, so that newer characters are not decomposed and newer marks stay
+// where they are; and no sequence of marks is too long.
 var (
 	NFC  = Form{norm.NFC}
 	NFD  = Form{norm.NFD}
@@ -68,7 +68,7 @@ func (f Form) segment(s string) (n, characters int, plain bool) {
 		if n > 0 && f.form.PropertiesString(s[n:]).BoundaryBefore() {
 			return n, characters, plain
 		}
-		plain = plain && !ucd.Contains(ucd.OldDecomposed, r)
+		plain = plain && !ucd.Contains(ucd.OldDecomposed, r) && !ucd.Contains(ucd.OldCombining, r)
 		n += size
 		characters++
 	}
@@ -95,7 +95,11 @@ func (f Form) slow(s string) string {
 			}
 		}
 		for _, c := range string(d) {
-			all = append(all, ranked{c, norm.NFD.PropertiesString(string(c)).CCC()})
+			ccc := norm.NFD.PropertiesString(string(c)).CCC()
+			if ucd.Contains(ucd.OldCombining, c) {
+				ccc = 0
+			}
+			all = append(all, ranked{c, ccc})
 		}
 	}
 	for i := 0; i < len(all); i++ {
@@ -113,7 +117,7 @@ func (f Form) slow(s string) string {
 	starter, last := -1, -1 // the last starter in out; the class of what stands behind it
 	for _, c := range all {
 		if compose && starter >= 0 && (last < int(c.ccc) || last == 0 && starter == len(out)-1) {
-			if both := []rune(norm.NFC.String(string([]rune{out[starter], c.r}))); len(both) == 1 {
+			if both := []rune(norm.NFC.String(string([]rune{out[starter], c.r}))); len(both) == 1 && !ucd.Contains(ucd.OldDecomposed, both[0]) {
 				out[starter] = both[0]
 				continue
 			}

@@ -54,14 +54,17 @@ var (
 	}
 )
 
-// Contains reports whether r is in one of the ranges.
+// Contains reports whether r is in one of the ranges, which are sorted.
 func Contains(ranges []Range, r rune) bool {
-	for _, lohi := range ranges {
-		if lohi[0] <= r && r <= lohi[1] {
-			return true
+	low, high := 0, len(ranges)
+	for low < high {
+		if middle := (low + high) / 2; ranges[middle][1] < r {
+			low = middle + 1
+		} else {
+			high = middle
 		}
 	}
-	return false
+	return low < len(ranges) && ranges[low][0] <= r
 }
 
 // ToLower is the simple lower case mapping at Unicode 17.0, that of the Rust
