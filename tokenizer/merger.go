@@ -32,6 +32,8 @@ type merger struct {
 	queue   pairQueue
 	slab    []int32 // memory for places
 
+	least int64 // what a pair must have now to become a token
+
 	// Only to merge by likelihood: how often each token occurs, and which pairs
 	// may still become a token that it is a half of.
 	uses      []int64
@@ -56,7 +58,9 @@ type mergeOptions struct {
 	Refuse       map[string]bool // what must not become a token
 
 	// Likelihood takes the pair that occurs most often for what its halves
-	// would by chance, count(ab)/(count(a)·count(b)), not the most frequent.
+	// would by chance, count(ab)/(count(a)·count(b)), not the most frequent. The
+	// least frequency then starts at half of what the most frequent pair has,
+	// and is halved whenever no pair is left, down to MinFrequency.
 	Likelihood bool
 }
 
@@ -150,9 +154,13 @@ func (m *merger) countFirstPairs() {
 		m.makeRoom(&m.pairs[i])
 	}
 	visit(func(p *pairCount, at int) { p.places = append(p.places, int32(at)) })
-	for i := range m.pairs {
-		m.enqueue(int32(i))
+	m.least = m.options.MinFrequency
+	if m.options.Likelihood {
+		for i := range m.pairs {
+			m.least = max(m.least, m.pairs[i].count/2)
+		}
 	}
+	m.enqueueAll()
 }
 
 // run merges until the vocabulary is full or no pair is frequent enough.
@@ -166,6 +174,11 @@ func (m *merger) run(ctx context.Context, progress *reporter) error {
 			progress.report(false)
 		}
 		index, ok := m.best()
+		if !ok && m.least > m.options.MinFrequency {
+			m.least = max(m.least/2, m.options.MinFrequency)
+			m.enqueueAll()
+			continue
+		}
 		if !ok {
 			break
 		}
@@ -208,23 +221,25 @@ func (m *merger) enqueue(index int32) {
 
 func (m *merger) eligible(p *pairCount) bool {
 	limit := m.options.MaxCells
-	return p.count >= m.options.MinFrequency && p.count > 0 && (limit == 0 || m.sizes[p.left]+m.sizes[p.right] <= limit)
+	return p.count >= m.least && p.count > 0 && (limit == 0 || m.sizes[p.left]+m.sizes[p.right] <= limit)
 }
 
 // requeue queues the pairs whose score rose because a token got rarer.
 func (m *merger) requeue(id int32) {
 	m.pairsWith[id] = slices.DeleteFunc(m.pairsWith[id], func(index int32) bool {
-		if !m.eligible(&m.pairs[index]) {
-			return true
-		}
 		m.enqueue(index)
-		return false
+		return m.pairs[index].count == 0
 	})
 	if m.queue.len() > 4*len(m.pairs)+1<<16 { // most are out of date
-		m.queue.heap = m.queue.heap[:0]
-		for index := range m.pairs {
-			m.enqueue(int32(index))
-		}
+		m.enqueueAll()
+	}
+}
+
+// enqueueAll fills the queue anew.
+func (m *merger) enqueueAll() {
+	m.queue.heap = m.queue.heap[:0]
+	for index := range m.pairs {
+		m.enqueue(int32(index))
 	}
 }
 

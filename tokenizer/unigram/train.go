@@ -116,7 +116,13 @@ type candidate struct {
 const spare = 1.1
 
 func (t *trainer) run(ctx context.Context) error {
-	enough := int(spare * float64(t.options.Size))
+	required := 0
+	for _, p := range t.pieces {
+		if p.required {
+			required++
+		}
+	}
+	enough := max(required, int(spare*float64(t.options.Size)))
 	for {
 		t.index()
 		for range t.options.Iterations {
