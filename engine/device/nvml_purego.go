@@ -135,29 +135,31 @@ type binding struct {
 	watched []handle
 }
 
-// The structs of nvml.h.
+// The structs of nvml.h, as far as they are used.
 type (
 	pciInfo struct {
-		legacy                            [16]byte
-		domain, bus, device, id, subsytem uint32
-		busID                             [32]byte
+		_     [16]byte  // the legacy form of busID
+		_     [5]uint32 // domain, bus, device, device id, subsystem id
+		busID [32]byte
 	}
 	fieldValue struct {
-		field, scope       uint32
-		timestamp, latency int64
-		kind               uint32
-		result             int32
-		value              uint64
+		field  uint32
+		_      uint32   // scope
+		_      [2]int64 // time, latency
+		_      uint32   // type of value
+		result int32
+		value  uint64
 	}
 	processInfo struct {
-		pid                          uint32
-		memory                       uint64
-		gpuInstance, computeInstance uint32
+		pid    uint32
+		memory uint64
+		_      [2]uint32 // GPU and compute instance
 	}
 	eventData struct {
-		device                       handle
-		kind, data                   uint64
-		gpuInstance, computeInstance uint32
+		device handle
+		_      uint64 // kind
+		data   uint64
+		_      [2]uint32 // GPU and compute instance
 	}
 )
 

@@ -20,7 +20,6 @@ type timing struct {
 	pairs [][2]*driver.Event
 	ids   []kernelID // of the pairs in use
 	total map[kernelID]KernelTime
-	err   error
 }
 
 // Time turns the measurement of kernels on, with nothing measured yet, or off. It costs the device some microseconds
