@@ -24,7 +24,7 @@ test-all: ## run the long tests too: every CPU tier, long simulations
 	$(GO) test $(TESTFLAGS) -tags noasm ./kernels/... ./engine/graph
 
 race: ## run concurrent packages under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short ./kernels/cpu/par ./kernels ./engine/data/... ./engine/sched/... ./engine/vfs/... ./tokenizer/...
+	CGO_ENABLED=1 $(GO) test -race -short ./kernels/cpu/par ./kernels ./kernels/cuda/driver ./kernels/cuda/sim ./engine/data/... ./engine/sched/... ./engine/vfs/... ./tokenizer/...
 
 speedrun: build ## tokenizer, pretraining, LoRA and a chat, from Go's own sources, in minutes
 	./forja speedrun
