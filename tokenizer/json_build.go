@@ -85,7 +85,7 @@ func (f *jsonFile) byteLevel(config PipelineConfig, normalizers normalize.Sequen
 		plain = plain && last.Split
 	case 2:
 		first, ok := cutters[0].(pretokenize.Split)
-		if plain = plain && ok && !last.Split && first.Pattern != nil && first.Behavior == pretokenize.Isolated && !first.Invert; plain {
+		if plain = plain && ok && !last.Split && first.Pattern != nil && cutsAtMatches(first); plain {
 			bpe.Split = first.Pattern
 		}
 	default:
@@ -121,6 +121,15 @@ func (f *jsonFile) byteLevel(config PipelineConfig, normalizers normalize.Sequen
 		return nil, err
 	}
 	return p, config.Template.check(p.VocabSize())
+}
+
+// cutsAtMatches reports whether a Split does what a BPE does with its pattern.
+// A scanner matches everything: to keep what matches is the same.
+func cutsAtMatches(s pretokenize.Split) bool {
+	if s.Invert {
+		return s.Behavior == pretokenize.Removed && s.Pattern.Scans()
+	}
+	return s.Behavior == pretokenize.Isolated
 }
 
 // tokensByID lists the vocabulary by id.

@@ -198,6 +198,18 @@ func TestWhatCannotBeReadIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestKeepingWhatMatchesIsTheSameSplit(t *testing.T) {
+	byteLevel := `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`
+	with := func(how string) string {
+		pattern, _ := json.Marshal(split.O200K.Regexp())
+		return strings.Replace(smallJSON(), byteLevel, `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":`+string(pattern)+`},`+how+
+			`},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}`, 1)
+	}
+	isolated, kept := readJSON(t, []byte(with(`"behavior":"Isolated","invert":false`))), readJSON(t, []byte(with(`"behavior":"Removed","invert":true`)))
+	require.IsType(t, &BPE{}, kept)
+	assert.Equal(t, Fingerprint(isolated), Fingerprint(kept))
+}
+
 func TestEveryTruncationIsRefused(t *testing.T) {
 	text := smallJSON()
 	for n := range len(text) {
