@@ -34,7 +34,7 @@ func (c *Checker) lineRules(text string) {
 		var line string
 		line, rest = cut(rest)
 		line = strings.TrimSpace(line)
-		if c.badWords(line) {
+		if rules.badWords(line) {
 			continue
 		}
 		begin := len(c.out)
@@ -74,27 +74,22 @@ func (c *Checker) lineRules(text string) {
 }
 
 // badWords says that a line has too few words or one that is too long.
-func (c *Checker) badWords(line string) bool {
-	rules := &c.config.C4
+func (r *C4) badWords(line string) bool {
 	words, length := 0, 0
 	for i := 0; i < len(line); {
-		r, n := rune(line[i]), 1
-		if r >= utf8.RuneSelf {
-			r, n = utf8.DecodeRuneInString(line[i:])
-		}
-		i += n
-		if unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f {
+		c, n := class(line, i)
+		if i += n; c == space {
 			length = 0
 			continue
 		}
 		if length++; length == 1 {
 			words++
 		}
-		if rules.MaxWordLength > 0 && length > rules.MaxWordLength {
+		if r.MaxWordLength > 0 && length > r.MaxWordLength {
 			return true
 		}
 	}
-	return words < rules.MinLineWords
+	return words < r.MinLineWords
 }
 
 // appendCited appends a line without [12], [], [edit] and [citation needed].

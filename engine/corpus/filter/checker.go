@@ -39,7 +39,8 @@ type Checker struct {
 	broken Finding
 	failed bool
 
-	seen   seen
+	seen   set
+	counts counts
 	words  []word
 	prefix []uint64
 	lower  []byte

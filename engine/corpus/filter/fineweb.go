@@ -28,7 +28,7 @@ func (c *Checker) lineShares(text string) {
 		if chars <= limits.ShortLine {
 			short++
 		}
-		if c.seen.add(hash(line)) > 1 {
+		if !c.seen.add(hash(line)) {
 			dup += chars
 		}
 	}

@@ -50,7 +50,7 @@ func (c *Checker) repeated(text string, n int) (parts, again, chars int) {
 		var part string
 		part, text, more = cutBreak(text, n)
 		parts++
-		if c.seen.add(hash(part)) > 1 {
+		if !c.seen.add(hash(part)) {
 			again++
 			chars += utf8.RuneCountInString(part)
 		}

@@ -77,12 +77,12 @@ func (c *Checker) topGram(n int) int {
 	if grams <= 0 {
 		return 0
 	}
-	c.seen.reset(grams)
+	c.counts.reset(grams)
 	scale := power(n)
 	var best slot
 	for i := range grams {
 		h := c.prefix[i+n] - c.prefix[i]*scale
-		p := c.seen.find(h)
+		p := c.counts.find(h)
 		if p.count == 0 {
 			p.hash, p.first = h, uint32(i)
 		}
@@ -104,7 +104,7 @@ func (c *Checker) dupGrams(n int) (chars int) {
 	c.seen.reset(grams)
 	scale := power(n)
 	for i := 0; i < grams; i++ {
-		if c.seen.add(c.prefix[i+n]-c.prefix[i]*scale) > 1 {
+		if !c.seen.add(c.prefix[i+n] - c.prefix[i]*scale) {
 			chars += c.words[i+n].before - c.words[i].before
 			i += n - 1
 		}

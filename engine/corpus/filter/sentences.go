@@ -17,11 +17,10 @@ var abbreviations = map[string]bool{"mr": true, "mrs": true, "ms": true, "dr": t
 func countSentences(line string) (n int) {
 	begin := 0 // of the sentence
 	for i := 0; i < len(line); {
-		j := strings.IndexAny(line[i:], ".!?…。！？।؟")
-		if j < 0 {
+		at := i + indexTerminal(line[i:])
+		if at == len(line) {
 			break
 		}
-		at := i + j
 		i = at
 		wide := false
 		for i < len(line) {
@@ -49,6 +48,21 @@ func countSentences(line string) (n int) {
 		n++
 	}
 	return n
+}
+
+// indexTerminal finds terminal punctuation; without any it is the text's length.
+func indexTerminal(s string) int {
+	for i := 0; i < len(s); i++ {
+		switch b := s[i]; {
+		case b == '.' || b == '!' || b == '?':
+			return i
+		case b >= 0xd8: // may begin one of the others
+			if r, _ := utf8.DecodeRuneInString(s[i:]); strings.ContainsRune("…。！？।؟", r) {
+				return i
+			}
+		}
+	}
+	return len(s)
 }
 
 // abbreviated says that the point after a text belongs to its last word: an abbreviation or an initial.

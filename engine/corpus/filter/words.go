@@ -97,6 +97,15 @@ func nextWord(text string, from int) (start, end, runes int, k kind) {
 		k = letters
 	}
 	for previous := c; i < len(text); {
+		if previous == letter { // most of most texts
+			at := i
+			for i < len(text) && text[i] < utf8.RuneSelf && ascii[text[i]] == letter {
+				i++
+			}
+			if runes += i - at; i == len(text) {
+				break
+			}
+		}
 		c, n := class(text, i)
 		switch c {
 		case letter:
