@@ -170,7 +170,7 @@ func testCharsmap(t *testing.T) *Charsmap {
 	e := place(0, 256, 'e', false, 512)
 	cc := place(e, uint32(e)^512, 0xcc, false, 1024)
 	place(cc, uint32(cc)^1024, 0x81, true, 1536)
-	units[1536] = 1<<31 | 0
+	units[1536] = 1 << 31
 	place(0, 256, '\t', true, 2048)
 	units[2048] = 1<<31 | 3
 	blob := []byte{0, 64, 0, 0}
