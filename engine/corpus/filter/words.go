@@ -107,6 +107,9 @@ func nextWord(text string, from int) (start, end, runes int, k kind) {
 			}
 		}
 		c, n := class(text, i)
+		if previous == alone && c != mark {
+			break
+		}
 		switch c {
 		case letter:
 			k = letters
