@@ -30,7 +30,7 @@ func (a *app) stageTokenizer(ctx context.Context, s *recipe.Stage, d *vfs.Disk) 
 	return err
 }
 
-// trainTokenizer trains a byte-level BPE on documents and saves it.
+// trainTokenizer trains a tokenizer on documents and saves it.
 func (a *app) trainTokenizer(ctx context.Context, s *recipe.Stage, docs iter.Seq2[data.Document, error], d vfs.FS) (*encoder, error) {
 	start := time.Now()
 	var failed error
@@ -45,16 +45,15 @@ func (a *app) trainTokenizer(ctx context.Context, s *recipe.Stage, docs iter.Seq
 			}
 		}
 	}
-	specials := s.Tokenizer.Specials
-	if len(specials) == 0 {
-		specials = defaultSpecials
-	}
 	var read int64
-	t, err := tokenizer.TrainBPE(ctx, texts, tokenizer.TrainOptions{VocabSize: s.Tokenizer.Vocab, Specials: specials,
-		MinFrequency: int64(s.Tokenizer.MinFrequency), Progress: func(p tokenizer.TrainProgress) {
-			read = p.Bytes
-			a.talk.progress("tokenizer: %s read, %d words, %d of %d merges", size(p.Bytes), p.Words, p.Merges, p.MaxMerges)
-		}})
+	t, name, file, err := trainKind(ctx, s.Tokenizer, texts, func(p tokenizer.TrainProgress) {
+		read = p.Bytes
+		if p.Pieces > 0 {
+			a.talk.progress("tokenizer: %s read, %d words, %d pieces are left", size(p.Bytes), p.Words, p.Pieces)
+			return
+		}
+		a.talk.progress("tokenizer: %s read, %d words, %d of %d merges", size(p.Bytes), p.Words, p.Merges, p.MaxMerges)
+	})
 	if failed != nil {
 		return nil, failed
 	}
@@ -70,11 +69,20 @@ func (a *app) trainTokenizer(ctx context.Context, s *recipe.Stage, docs iter.Seq
 		return nil, err
 	}
 	e.files[tokenizerFile] = b.Bytes()
+	if file != "" {
+		files, err := convert(t, file)
+		if err != nil {
+			return nil, err
+		}
+		if err := vfs.WriteFile(d, file, files[0].content); err != nil {
+			return nil, err
+		}
+	}
 	for _, name := range []string{tokenizerConfigFile, templateFile, tokenizerFile} { // the one that is looked for comes last
 		if err := vfs.WriteFile(d, name, e.files[name]); err != nil {
 			return nil, err
 		}
 	}
-	a.talk.printf("tokenizer  byte-level BPE, %d ids from %s in %s", t.VocabSize(), size(read), span(time.Since(start)))
+	a.talk.printf("tokenizer  %s, %d ids from %s in %s", name, t.VocabSize(), size(read), span(time.Since(start)))
 	return e, nil
 }

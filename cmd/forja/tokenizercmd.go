@@ -18,12 +18,16 @@ func (a *app) tokenizerCmd() *cobra.Command {
 
 func (a *app) tokenizerTrainCmd() *cobra.Command {
 	var settings []setting
-	var out string
-	c := &cobra.Command{Use: "train [PATH] -o DIR", Short: "train a byte-level BPE on documents (a file or folder; none is Go's standard library)",
-		Example: "  forja tokenizer train corpus/ -o tok --tokenizer.vocab 16384\n  forja tokenizer train -o tok", Args: cobra.MaximumNArgs(1)}
-	c.Flags().StringVarP(&out, "output", "o", "", "directory for tokenizer.json")
+	var out, kind string
+	c := &cobra.Command{Use: "train [PATH] -o DIR", Short: "train a tokenizer on documents (a file or folder; none is Go's standard library)",
+		Example: "  forja tokenizer train corpus/ -o tok --tokenizer.vocab 16384\n  forja tokenizer train corpus/ -o tok --kind unigram\n  forja tokenizer train -o tok", Args: cobra.MaximumNArgs(1)}
+	c.Flags().StringVarP(&out, "output", "o", "", "directory for tokenizer.json, and tokenizer.model or vocab.txt for kinds that have it")
+	c.Flags().StringVar(&kind, "kind", "", "short for --tokenizer.kind: bpe, wordpiece, unigram, spm-bpe, char, byte")
 	addKeys(c, &settings, "tokenizer")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if kind != "" {
+			settings = append(settings, setting{"tokenizer.kind", kind})
+		}
 		if len(args) == 1 {
 			settings = append(settings, setting{"data.train", args[0]})
 		} else {

@@ -86,7 +86,7 @@ type Data struct {
 // Tokenizer names a trained tokenizer, or says how to train one.
 type Tokenizer struct {
 	Path         string   `key:"path" default:"" path:"yes" for:"pack pretrain sft eval ngram" doc:"tokenizer.json, or a folder with one"`
-	Kind         string   `key:"kind" default:"bpe" oneof:"bpe" for:"tokenizer pretrain" doc:"algorithm"`
+	Kind         string   `key:"kind" default:"bpe" oneof:"bpe|wordpiece|unigram|spm-bpe|char|byte" for:"tokenizer pretrain" doc:"algorithm: bpe is over bytes, spm-bpe over characters"`
 	Vocab        int      `key:"vocab" default:"8192" range:"[258,16777216]" for:"tokenizer pretrain" doc:"tokens, specials included"`
 	MinFrequency int      `key:"min_frequency" default:"2" range:"[1,]" for:"tokenizer pretrain" doc:"pairs seen less often are not merged"`
 	Specials     []string `key:"specials" for:"tokenizer pretrain" doc:"special tokens, after the end-of-text token"`
