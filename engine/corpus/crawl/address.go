@@ -1,0 +1,70 @@
+package crawl
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+)
+
+// ErrAddress is what errors.Is finds when a host resolves to an address that the crawler must not speak to.
+var ErrAddress = errors.New("address is not public")
+
+// special are the networks of the IANA registries of special-purpose addresses that net/netip has no word for.
+var special = prefixes(
+	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+	"64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fec0::/10",
+)
+
+// translated are the networks whose addresses carry one of version 4, and at which byte.
+var translated = []struct {
+	prefix netip.Prefix
+	at     int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12}, // NAT64
+	{netip.MustParsePrefix("2002::/16"), 2},     // 6to4
+	{netip.MustParsePrefix("::/96"), 12},        // IPv4-compatible
+}
+
+func prefixes(list ...string) (ps []netip.Prefix) {
+	for _, s := range list {
+		ps = append(ps, netip.MustParsePrefix(s))
+	}
+	return ps
+}
+
+// public reports whether an address is one of the open internet.
+func public(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+		return false
+	}
+	for _, p := range special {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	for _, t := range translated {
+		if t.prefix.Contains(a) {
+			b := a.As16()
+			return public(netip.AddrFrom4([4]byte(b[t.at : t.at+4])))
+		}
+	}
+	return true
+}
+
+// guard is a Control function of a net.Dialer that refuses addresses which are neither public nor in an allowed network. It sees the
+// address that is dialled, so no answer of a name server and no redirect gets around it.
+func guard(allowed []netip.Prefix) func(network, address string, _ syscall.RawConn) error {
+	return func(network, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return fmt.Errorf("%w: %s", ErrAddress, address)
+		}
+		a := at.Addr().Unmap().WithZone("")
+		if public(a) || anyOf(allowed, func(p netip.Prefix) bool { return p.Contains(a) }) {
+			return nil
+		}
+		return fmt.Errorf("%w: %s; private and local networks must be allowed by name", ErrAddress, a)
+	}
+}

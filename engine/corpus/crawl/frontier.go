@@ -1,0 +1,282 @@
+package crawl
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+
+	"forja/engine/corpus/robots"
+)
+
+// Politeness is how a crawl spares the hosts that it visits.
+type Politeness struct {
+	Delay    time.Duration // between requests to a host, at least; 0 is no politeness but what a host asks for
+	MaxDelay time.Duration // that a slow host can bring about; its own Crawl-delay may be longer
+	Factor   float64       // times as long as a page took to load, the next one waits
+	PerHost  int           // requests to a host at a time, where there is no delay
+	Backoff  time.Duration // after the first 429 or 503; doubles with every further one
+}
+
+const (
+	maxCrawlDelay = 5 * time.Minute
+	maxRetryAfter = time.Hour
+	maxBackoff    = 15 * time.Minute
+	robotsAge     = 24 * time.Hour // RFC 9309, section 2.4
+	maxDeadTries  = 8              // failures in a row after which a host is given up
+	maxTries      = 5              // of a page
+	maxRobotTries = 3              // of a robots.txt that fails
+)
+
+// A host is a server's queue and manners.
+type host struct {
+	key      string // scheme, host and port
+	queue    []uint32
+	at       time.Time // of the next request, at the earliest
+	waiting  bool      // stands in the heap
+	place    int       // in the heap
+	inFlight int
+
+	rules     robots.Rules
+	robotsAt  time.Time // when they were read; zero is never
+	robotsTry int
+	asking    bool // for robots.txt, right now
+
+	backoff  time.Duration
+	failures int // in a row
+	dead     bool
+}
+
+// A job is what a worker is to do: fetch a page, or, without one, the host's robots.txt.
+type job struct {
+	host   *host
+	page   uint32
+	robots bool
+	rules  robots.Rules
+	dead   bool
+}
+
+// A frontier decides what is fetched next. Hosts wait in a heap for their time; each has a queue in the order of discovery.
+type frontier struct {
+	mu       sync.Mutex
+	changed  *sync.Cond
+	manners  Politeness
+	hosts    map[string]*host
+	ready    hostHeap
+	queued   int
+	inFlight int
+	tries    map[uint32]int // of pages that failed
+	stopped  bool
+	wake     *time.Timer
+}
+
+func newFrontier(p Politeness) *frontier {
+	f := &frontier{manners: p, hosts: map[string]*host{}, tries: map[uint32]int{}}
+	f.changed = sync.NewCond(&f.mu)
+	return f
+}
+
+// push adds a page to its host's queue.
+func (f *frontier) push(page uint32, key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := f.hosts[key]
+	if h == nil {
+		h = &host{key: key}
+		f.hosts[key] = h
+	}
+	h.queue = append(h.queue, page)
+	f.queued++
+	f.enter(h)
+}
+
+// enter puts a host that can be asked into the heap.
+func (f *frontier) enter(h *host) {
+	if h.waiting || h.asking || len(h.queue) == 0 || h.inFlight >= f.parallel(h) {
+		return
+	}
+	h.waiting = true
+	heap.Push(&f.ready, h)
+	f.changed.Signal()
+}
+
+// parallel is how many requests a host may have at a time.
+func (f *frontier) parallel(h *host) int {
+	if f.manners.Delay > 0 || h.rules.CrawlDelay() > 0 || h.backoff > 0 {
+		return 1
+	}
+	return max(1, f.manners.PerHost)
+}
+
+// take waits for the next job; ok is false when there is nothing left, or the crawl ends.
+func (f *frontier) take(ctx context.Context) (j job, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		if f.stopped || ctx.Err() != nil {
+			return job{}, false
+		}
+		if len(f.ready) == 0 {
+			if f.inFlight == 0 {
+				return job{}, false
+			}
+			f.changed.Wait()
+			continue
+		}
+		h := f.ready[0]
+		now := time.Now()
+		if wait := h.at.Sub(now); wait > 0 {
+			if f.wake != nil {
+				f.wake.Stop()
+			}
+			f.wake = time.AfterFunc(wait, f.changed.Broadcast)
+			f.changed.Wait()
+			continue
+		}
+		heap.Pop(&f.ready)
+		h.waiting = false
+		h.inFlight++
+		f.inFlight++
+		if !h.dead && (h.robotsAt.IsZero() || now.Sub(h.robotsAt) > robotsAge) {
+			h.asking = true
+			return job{host: h, robots: true}, true
+		}
+		j = job{host: h, page: h.queue[0], rules: h.rules, dead: h.dead}
+		h.queue = h.queue[1:]
+		f.queued--
+		f.enter(h)
+		return j, true
+	}
+}
+
+// stop ends the crawl: take gives nothing more.
+func (f *frontier) stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stopped = true
+	f.changed.Broadcast()
+}
+
+// A report is how a request went, as far as manners go.
+type report struct {
+	sent      bool          // something went to the host
+	elapsed   time.Duration // of the request
+	failed    bool          // no answer
+	throttled bool          // 429 or 503
+	after     time.Duration // Retry-After
+}
+
+// leave ends a job on a host and sets when the host is next asked.
+func (f *frontier) leave(h *host, r report) {
+	h.inFlight--
+	f.inFlight--
+	if !r.sent {
+		return
+	}
+	switch {
+	case r.throttled:
+		h.backoff = min(max(2*h.backoff, f.manners.Backoff), maxBackoff)
+	case r.failed:
+		if h.failures++; h.failures >= maxDeadTries {
+			h.dead = true
+		}
+	default:
+		h.failures = 0
+		if h.backoff = h.backoff * 3 / 4; h.backoff < f.manners.Backoff/4 {
+			h.backoff = 0
+		}
+	}
+	wait := max(f.manners.Delay, min(h.rules.CrawlDelay(), maxCrawlDelay), h.backoff, min(r.after, maxRetryAfter))
+	if f.manners.Delay > 0 {
+		wait = max(wait, min(time.Duration(f.manners.Factor*float64(r.elapsed)), f.manners.MaxDelay))
+	}
+	h.at = time.Time{}
+	if wait > 0 && !h.dead {
+		h.at = time.Now().Add(wait)
+	}
+	if h.waiting {
+		heap.Fix(&f.ready, h.place)
+	}
+}
+
+// done ends a job for a page. If the page is to be tried again, and has been tried less than maxTries times, it goes to
+// the end of the queue, and the result is true.
+func (f *frontier) done(j job, r report, again bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leave(j.host, r)
+	if again && !j.host.dead {
+		if f.tries[j.page]++; f.tries[j.page] >= maxTries {
+			delete(f.tries, j.page)
+			again = false
+		} else {
+			j.host.queue = append(j.host.queue, j.page)
+			f.queued++
+		}
+	} else {
+		delete(f.tries, j.page)
+		again = false
+	}
+	f.enter(j.host)
+	f.mayEnd()
+	return again
+}
+
+// setRules ends a job for robots.txt. When the file cannot be had, ok is false: the host is asked again later, and given
+// up after maxRobotTries.
+func (f *frontier) setRules(j job, rules robots.Rules, ok bool, r report) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := j.host
+	h.asking = false
+	if ok {
+		h.rules, h.robotsAt, h.robotsTry = rules, time.Now(), 0
+	} else {
+		r.throttled, r.failed = true, false
+		if h.robotsTry++; h.robotsTry >= maxRobotTries {
+			h.dead = true
+		}
+	}
+	f.leave(h, r)
+	f.enter(h)
+	f.mayEnd()
+}
+
+// mayEnd tells the workers that wait when nothing more can come.
+func (f *frontier) mayEnd() {
+	if f.inFlight == 0 && len(f.ready) == 0 {
+		f.changed.Broadcast()
+	}
+}
+
+func (f *frontier) sizes() (queued, inFlight, hosts int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.queued, f.inFlight, len(f.hosts)
+}
+
+// hostHeap has the host first whose time comes first; among those, the one whose page was found first.
+type hostHeap []*host
+
+func (q hostHeap) Len() int { return len(q) }
+func (q hostHeap) Less(i, j int) bool {
+	if !q[i].at.Equal(q[j].at) {
+		return q[i].at.Before(q[j].at)
+	}
+	return q[i].queue[0] < q[j].queue[0]
+}
+func (q hostHeap) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+func (q *hostHeap) Push(x any) {
+	h := x.(*host)
+	h.place = len(*q)
+	*q = append(*q, h)
+}
+func (q *hostHeap) Pop() any {
+	last := len(*q) - 1
+	h := (*q)[last]
+	*q = (*q)[:last]
+	return h
+}

@@ -1,0 +1,111 @@
+package crawl
+
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Scope says which URLs belong to a crawl. A URL must be on the host of a seed or of Hosts, under a prefix if there are
+// any, match one of Include if there are any and none of Exclude, and be no further than MaxDepth links from a seed.
+type Scope struct {
+	AnyHost  bool     // follow links to other hosts
+	Hosts    []string // more hosts; ".example.org" is that host and all below it
+	Prefixes []string // of whole URLs
+	Include  []*regexp.Regexp
+	Exclude  []*regexp.Regexp
+	MaxDepth int // links from a seed; negative is no limit
+}
+
+// Limits of what a site can have before it looks like a trap that makes pages for ever.
+const (
+	maxSegments   = 24   // of a path
+	maxRepeats    = 3    // of one segment in a path
+	maxParameters = 12   // of a query
+	maxQueries    = 5000 // of one path
+)
+
+// outside says why a URL is out of scope, or "". hosts are those of seeds.
+func (s *Scope) outside(u *url.URL, depth int, hosts map[string]bool) string {
+	if s.MaxDepth >= 0 && depth > s.MaxDepth {
+		return "depth"
+	}
+	if !s.AnyHost && !hosts[u.Host] && !s.named(u.Hostname()) {
+		return "host"
+	}
+	text := u.String()
+	if len(s.Prefixes) > 0 && !anyOf(s.Prefixes, func(p string) bool { return strings.HasPrefix(text, p) }) {
+		return "prefix"
+	}
+	if len(s.Include) > 0 && !anyOf(s.Include, func(r *regexp.Regexp) bool { return r.MatchString(text) }) {
+		return "include"
+	}
+	if anyOf(s.Exclude, func(r *regexp.Regexp) bool { return r.MatchString(text) }) {
+		return "exclude"
+	}
+	return ""
+}
+
+func (s *Scope) named(host string) bool {
+	return anyOf(s.Hosts, func(h string) bool {
+		return host == strings.TrimPrefix(h, ".") || strings.HasPrefix(h, ".") && strings.HasSuffix(host, h)
+	})
+}
+
+func anyOf[T any](list []T, ok func(T) bool) bool {
+	for _, x := range list {
+		if ok(x) {
+			return true
+		}
+	}
+	return false
+}
+
+var calendar = regexp.MustCompile(`(?:^|[/=_-])((?:1[0-9]|2[0-9])\d\d)[/_-](0?[1-9]|1[0-2])(?:[/_&-]|$)`)
+
+// trap says why a URL looks like one of endlessly many, or "".
+func trap(u *url.URL, now time.Time) string {
+	segments := strings.Split(strings.Trim(u.EscapedPath(), "/"), "/")
+	if len(segments) > maxSegments {
+		return "path of many segments"
+	}
+	seen := make(map[string]int, len(segments))
+	for _, s := range segments {
+		if s == "" {
+			continue
+		}
+		if seen[s]++; seen[s] > maxRepeats {
+			return "repeated segments"
+		}
+	}
+	if strings.Count(u.RawQuery, "&") >= maxParameters {
+		return "many parameters"
+	}
+	for _, text := range []string{u.Path, u.RawQuery} {
+		if m := calendar.FindStringSubmatch(text); m != nil {
+			if year, _ := strconv.Atoi(m[1]); year > now.Year()+1 || year < 1900 {
+				return "calendar"
+			}
+		}
+	}
+	return ""
+}
+
+// skipped are extensions of files that hold no text; their links are not followed.
+var skipped = set(`7z avi bin bmp bz2 css deb dmg doc docx eot exe flac gif ico iso jar jpeg jpg js m4a m4v mkv mov mp3 mp4 mpeg mpg msi odp ods odt ogg
+	ogv otf png ppt pptx rar rpm svg tar tgz tif tiff ttf wav webm webp wma wmv woff woff2 xls xlsx xz zip`)
+
+func set(words string) map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(words) {
+		m[w] = true
+	}
+	return m
+}
+
+func hasNoText(u *url.URL) bool {
+	return skipped[strings.TrimPrefix(strings.ToLower(path.Ext(u.Path)), ".")]
+}

@@ -1,0 +1,326 @@
+package crawl
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"forja/engine/corpus/warc"
+	"forja/engine/vfs"
+)
+
+// A store is the state of a crawl on disk, and what of it must be at hand: 128-bit fingerprints of the URLs that were
+// seen, and where each URL stands in the log. A crash loses at most what was in flight: see [store.commit].
+type store struct {
+	mu      sync.Mutex
+	log     *vfs.Journal
+	fsys    vfs.FS
+	readers sync.RWMutex // guards reader
+	reader  vfs.Reader   // of the log
+	archive *warc.Archive
+	unsure  bool // something was written since the last S
+
+	seen     map[xxh3.Uint128]uint32 // page by fingerprint of its URL
+	offsets  []int64                 // in the log, of each page's link
+	finished []bool                  // by page
+	payloads map[xxh3.Uint128]int64  // offset of the P record of the first page with a digest
+	queries  map[uint64]uint16       // URLs with a query, by path
+	hosts    map[string]bool         // of seeds
+	counts   [outcomes]int
+	bytes    int64 // archived
+
+	scope *Scope
+	now   func() time.Time
+	limit int                            // of pages archived; 0 is none
+	fresh func(page uint32, host string) // told of every page that is to be fetched
+}
+
+// openStore goes on where a crawl ended, however it ended. fresh is called for every page that is not done.
+func openStore(fsys vfs.FS, o warc.ArchiveOptions, scope *Scope, now func() time.Time, fresh func(page uint32, host string)) (*store, error) {
+	if err := vfs.MkdirAll(fsys, o.Dir); err != nil {
+		return nil, err
+	}
+	end, at, err := recoverLog(fsys, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{fsys: fsys, seen: map[xxh3.Uint128]uint32{}, payloads: map[xxh3.Uint128]int64{}, queries: map[uint64]uint16{}, hosts: map[string]bool{}, scope: scope, now: now}
+	if s.log, err = vfs.OpenJournalAt(fsys, logName, end); err != nil {
+		return nil, err
+	}
+	if s.reader, err = fsys.Open(logName); err != nil {
+		s.log.Close()
+		return nil, err
+	}
+	if s.archive, err = warc.OpenArchive(fsys, o, at); err != nil {
+		s.close()
+		return nil, err
+	}
+	if _, err = scan(s.reader, end, s.replay); err != nil {
+		s.close()
+		return nil, err
+	}
+	if len(s.finished) != len(s.offsets) {
+		s.close()
+		return nil, fmt.Errorf("%s: %d pages, %d links", fsys.Path(logName), len(s.finished), len(s.offsets))
+	}
+	for page, finished := range s.finished {
+		if finished {
+			continue
+		}
+		l, err := s.link(uint32(page))
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		fresh(uint32(page), hostOf(l.url))
+	}
+	s.fresh = fresh
+	return s, nil
+}
+
+// replay takes in a record of the log.
+func (s *store) replay(kind byte, offset int64, c *cursor) error {
+	switch kind {
+	case kindLinks:
+		c.number()
+		for c.err == nil && c.pos < len(c.b) {
+			at := offset + int64(c.pos)
+			if l := c.link(); c.err == nil {
+				s.add(l, at)
+			}
+		}
+	case kindPage:
+		if d := c.done(); c.err == nil && int(d.page) < len(s.finished) {
+			s.settle(d, offset)
+		}
+	}
+	return nil
+}
+
+func fingerprint(url string) xxh3.Uint128 { return xxh3.HashString128(url) }
+
+// hostOf is scheme, host and port.
+func hostOf(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// add notes a link that is in the log.
+func (s *store) add(l link, at int64) {
+	s.seen[fingerprint(l.url)] = uint32(len(s.offsets))
+	s.offsets = append(s.offsets, at)
+	s.finished = append(s.finished, false)
+	if u, err := url.Parse(l.url); err == nil {
+		if l.seed {
+			s.hosts[u.Host] = true
+		}
+		if u.RawQuery != "" {
+			s.queries[pathKey(u)]++
+		}
+	}
+}
+
+func pathKey(u *url.URL) uint64 { return xxh3.HashString(u.Host + u.EscapedPath()) }
+
+// settle notes that a page is done.
+func (s *store) settle(d done, at int64) {
+	if s.finished[d.page] {
+		return
+	}
+	s.finished[d.page] = true
+	if d.outcome < outcomes {
+		s.counts[d.outcome]++
+	}
+	s.bytes += d.size
+	if d.outcome == outcomeStored && d.digest != "" {
+		if _, ok := s.payloads[fingerprint(d.digest)]; !ok {
+			s.payloads[fingerprint(d.digest)] = at
+		}
+	}
+}
+
+// read parses what stands in the log at an offset, at most size bytes.
+func (s *store) read(at int64, size int, parse func(c *cursor)) error {
+	buffer := make([]byte, size)
+	for again := false; ; again = true {
+		s.readers.RLock()
+		n, err := s.reader.ReadAt(buffer, at)
+		s.readers.RUnlock()
+		c := &cursor{b: buffer[:n]}
+		if parse(c); c.err == nil {
+			return nil
+		}
+		if again {
+			return fmt.Errorf("%s: at %d: %w (%v)", logName, at, c.err, err)
+		}
+		if err := s.reopen(); err != nil { // a reader may see only what was there when it was opened
+			return err
+		}
+	}
+}
+
+func (s *store) reopen() error {
+	s.readers.Lock()
+	defer s.readers.Unlock()
+	r, err := s.fsys.Open(logName)
+	if err != nil {
+		return err
+	}
+	s.reader.Close()
+	s.reader = r
+	return nil
+}
+
+// link reads a page's link back.
+func (s *store) link(page uint32) (l link, err error) {
+	s.mu.Lock()
+	at := s.offsets[page]
+	s.mu.Unlock()
+	err = s.read(at, maxURL+64, func(c *cursor) { l = c.link() })
+	return l, err
+}
+
+// first says where and when a payload was stored first, if it was.
+func (s *store) first(digest string) (url string, date time.Time, ok bool) {
+	s.mu.Lock()
+	at, ok := s.payloads[fingerprint(digest)]
+	s.mu.Unlock()
+	if !ok {
+		return "", time.Time{}, false
+	}
+	var d done
+	if err := s.read(at, maxDone, func(c *cursor) { c.byte(); d = c.done() }); err != nil || d.digest != digest {
+		return "", time.Time{}, false
+	}
+	l, err := s.link(d.page)
+	return l.url, d.date, err == nil
+}
+
+// admits reports whether a link is new and in scope. The lock must be held.
+func (s *store) admits(l link, u *url.URL) bool {
+	if _, known := s.seen[fingerprint(l.url)]; known || len(s.offsets) >= none {
+		return false
+	}
+	if l.list || l.seed {
+		return true
+	}
+	if s.scope.outside(u, l.depth, s.hosts) != "" || hasNoText(u) || trap(u, s.now()) != "" {
+		return false
+	}
+	return u.RawQuery == "" || s.queries[pathKey(u)] < maxQueries
+}
+
+// A found is a link and its URL, taken apart.
+type found struct {
+	link
+	u *url.URL
+}
+
+// errLimit says that the archive has as many pages as were wanted: the page is left for another run.
+var errLimit = errors.New("page limit reached")
+
+// commit ends a page: its records go to the archive, then the links that are new and the page's end to the log, in one
+// write. Whatever the moment of a crash, recovery finds either both or neither: the log's last records count only if
+// the archive has their bytes. page is none for seeds.
+func (s *store) commit(d done, records []byte, links []found) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.page != none && s.finished[d.page] {
+		return nil
+	}
+	if s.limit > 0 && len(records) > 0 && s.archived() >= s.limit {
+		return errLimit
+	}
+	var fresh []found
+	var b []byte
+	var places []int64
+	base := s.log.Size()
+	for len(links) > 0 {
+		b = frame(b, func(b []byte) []byte {
+			start := len(b)
+			b = append(b, kindLinks)
+			b = binary.AppendUvarint(b, uint64(d.page))
+			for len(links) > 0 && len(b)-start < maxRecord/2 {
+				f := links[0]
+				links = links[1:]
+				if !s.admits(f.link, f.u) {
+					continue
+				}
+				places = append(places, base+int64(len(b)))
+				fresh = append(fresh, f)
+				s.seen[fingerprint(f.url)] = none // corrected below; here against twins on one page
+				b = appendLink(b, f.link)
+			}
+			return b
+		})
+	}
+	if len(fresh) == 0 {
+		b = b[:0]
+	}
+	if len(records) > 0 {
+		at, err := s.archive.Append(records)
+		if err != nil {
+			return err
+		}
+		d.at, d.size, d.sum = at, int64(len(records)), crc32.Checksum(records, castagnoli)
+	}
+	doneAt := base + int64(len(b)) + 8
+	if d.page != none {
+		b = frame(b, func(b []byte) []byte { return appendDone(b, d) })
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	if _, err := s.log.Write(b); err != nil {
+		return err
+	}
+	s.unsure = true
+	for i, f := range fresh {
+		page := uint32(len(s.offsets))
+		s.add(f.link, places[i])
+		s.fresh(page, f.u.Scheme+"://"+f.u.Host)
+	}
+	if d.page != none {
+		s.settle(d, doneAt)
+	}
+	return nil
+}
+
+// sync makes everything so far durable.
+func (s *store) sync() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.unsure {
+		return nil
+	}
+	if err := s.archive.Sync(); err != nil {
+		return err
+	}
+	if _, err := s.log.Write(frame(nil, func(b []byte) []byte { return append(b, kindSync) })); err != nil {
+		return err
+	}
+	if err := s.log.Sync(); err != nil {
+		return err
+	}
+	s.unsure = false
+	return nil
+}
+
+// close releases the files without making anything durable that sync has not.
+func (s *store) close() {
+	if s.archive != nil {
+		_ = s.archive.Close() // sync has reported what matters
+	}
+	_ = s.log.Close()
+	s.reader.Close()
+}

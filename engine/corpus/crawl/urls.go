@@ -1,0 +1,158 @@
+package crawl
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// maxURL is the longest URL that is followed, in bytes.
+const maxURL = 2000
+
+// tracking are query parameters that say who is looking, not at what: session ids and marks of campaigns.
+var tracking = set(`phpsessid jsessionid aspsessionid sid sessionid session_id cfid cftoken utm_source utm_medium utm_campaign utm_term utm_content utm_id
+	gclid fbclid msclkid mc_cid mc_eid yclid igshid`)
+
+var sessionInPath = regexp.MustCompile(`(?i);(jsessionid|phpsessid|sid)=[^/?]*`)
+
+// Normalize resolves a reference against the URL of its page (nil for none) and writes it in the one form that stands
+// for all that fetch the same page: lower-case scheme and host, punycode, no default port, fragment, dot segments or
+// session id, escapes in upper case and only where needed. ok is false for what is no page of the web.
+func Normalize(base *url.URL, ref string) (u *url.URL, ok bool) {
+	ref = strings.Trim(ref, "\t\n\f\r ")
+	if len(ref) > 2*maxURL || ref == "" && base == nil {
+		return nil, false
+	}
+	if strings.ContainsAny(ref, "\t\n\r") {
+		ref = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(ref)
+	}
+	u, err := url.Parse(mendEscapes(ref))
+	if err != nil {
+		return nil, false
+	}
+	if base != nil {
+		u = base.ResolveReference(u)
+	} else {
+		u = u.ResolveReference(&url.URL{RawQuery: u.RawQuery, ForceQuery: u.ForceQuery}) // removes dot segments
+	}
+	u.Scheme = strings.ToLower(u.Scheme)
+	if u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || u.User != nil {
+		return nil, false
+	}
+	if u.Host, ok = normalHost(u); !ok {
+		return nil, false
+	}
+	path := u.EscapedPath()
+	if strings.Contains(path, ";") {
+		path = sessionInPath.ReplaceAllString(path, "")
+	}
+	path = normalEscapes(path, "!$&'()*+,;=:@/-._~")
+	if path == "" {
+		path = "/"
+	}
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return nil, false
+	}
+	u.Path, u.RawPath = plain, path
+	u.RawQuery = normalEscapes(withoutTracking(u.RawQuery), "!$&'()*+,;=:@/?-._~|{}[]^`\\")
+	u.ForceQuery, u.Fragment, u.RawFragment = false, "", ""
+	return u, len(u.String()) <= maxURL
+}
+
+func normalHost(u *url.URL) (string, bool) {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if !strings.Contains(host, ":") { // not an IPv6 address
+		var err error
+		if host, err = idna.Lookup.ToASCII(host); err != nil {
+			return "", false
+		}
+	} else {
+		host = "[" + host + "]"
+	}
+	if host == "" || host == "[]" || strings.ContainsAny(host, "%/ ") {
+		return "", false
+	}
+	if p := u.Port(); p != "" && !(p == "80" && u.Scheme == "http" || p == "443" && u.Scheme == "https") {
+		host += ":" + p
+	}
+	return host, true
+}
+
+// mendEscapes writes the percent signs that begin no escape as %25, which browsers tolerate and url.Parse does not.
+func mendEscapes(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteByte(s[i])
+		if s[i] == '%' && !(i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2])) {
+			b.WriteString("25")
+		}
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&0xf + 9
+}
+
+func unreserved(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+}
+
+// normalEscapes decodes escaped characters that never need it, and escapes bytes that are neither unreserved nor in plain.
+func normalEscapes(s, plain string) string {
+	clean := true
+	for i := range len(s) {
+		if !unreserved(s[i]) && strings.IndexByte(plain, s[i]) < 0 {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	const digits = "0123456789ABCDEF"
+	b := make([]byte, 0, len(s)+8)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			if c = unhex(s[i+1])<<4 | unhex(s[i+2]); unreserved(c) {
+				b = append(b, c)
+			} else {
+				b = append(b, '%', digits[c>>4], digits[c&15])
+			}
+			i += 2
+		case unreserved(c) || strings.IndexByte(plain, c) >= 0:
+			b = append(b, c)
+		default:
+			b = append(b, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(b)
+}
+
+// withoutTracking removes tracking parameters and keeps the rest in its order, which may matter.
+func withoutTracking(query string) string {
+	if query == "" {
+		return ""
+	}
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if part != "" && !tracking[strings.ToLower(name)] {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&")
+}
