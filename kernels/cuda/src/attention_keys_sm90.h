@@ -188,7 +188,7 @@ template <int D, int STAGES> DEV void keys_grad(const Maps& maps, const Shape& s
   sync_block();
   if (threadIdx.x < 128) {
     regs_dec<56>();
-    if (threadIdx.x == 0) bring_queries(at, shape, maps);
+    if (leads()) bring_queries(at, shape, maps);
     if (threadIdx.x >= 32 && threadIdx.x < 32 + ROWS) bring_stats(at, shape, stats);
   } else {
     regs_inc<224>();

@@ -162,7 +162,7 @@ template <int D, int STAGES> DEV void queries_grad(const Maps& maps, const Shape
   sync_block();
   if (threadIdx.x < 128) {
     regs_dec<40>();
-    if (threadIdx.x == 0) bring_keys(at, shape, maps);
+    if (leads()) bring_keys(at, shape, maps);
   } else {
     regs_inc<232>();
     sum_queries(at, shape, maps, shuffle((int)threadIdx.x / 128 - 1, 0), (int*)(shared + at.SEEN));

@@ -239,7 +239,7 @@ DEV void attend(const TensorMap* o, const TensorMap* q, const TensorMap* k, cons
   sync_block();
   if (threadIdx.x < 128) {
     regs_dec<FEW>();
-    if (threadIdx.x == 0) produce(at, shape, q, k, v);
+    if (leads()) produce(at, shape, q, k, v);
   } else {
     regs_inc<MANY>();
     int group = shuffle((int)threadIdx.x / 128 - 1, 0);   // known to be one for the warp: descriptors stay in uniform registers

@@ -123,7 +123,7 @@ UNROLL
   }
 }
 
-// Buffers is a warp's two buffers, 1024-byte aligned, which leave in the order of send.
+// Buffers is a warp's two buffers, 1024-byte aligned, which leave in the order of send. One lane has all business with TMA.
 struct Buffers {
   uint32 base;
   bool both;  // may be filled at the same time, so that neither may be on its way when it is taken
@@ -132,16 +132,17 @@ struct Buffers {
   DEVICE uint32 take() {
     uint32 b = base + turn * 2048;
     turn ^= 1;
-    if (lane() == 0 && both) bulk_wait_read<0>();
-    else if (lane() == 0) bulk_wait_read<1>();
+    if (elect()) {
+      if (both) bulk_wait_read<0>();
+      else bulk_wait_read<1>();
+    }
     sync_warp();
     return b;
   }
   DEVICE void send(uint32 buffer, const TensorMap* map, int col, int row, int slice) {
     fence_async();
     sync_warp();
-    if (lane() == 0) tma_store(map, buffer, col, row, slice);
-    if (lane() == 0) bulk_commit();
+    if (elect()) tma_store(map, buffer, col, row, slice), bulk_commit();
   }
 };
 

@@ -59,7 +59,7 @@ DEV void product(const TensorMap* a, const TensorMap* b, const Finish& e, int k,
 
   if (group == 0) {
     regs_dec<24>();
-    if (threadIdx.x == 0) {
+    if (leads()) {
       Tiles<BM, BN, BLOCKS> tiles{e.m, e.n, k, slice, splits};
       uint32 rank = BLOCKS > 1 ? cluster_rank() : 0;
       int stage = 0;
@@ -147,7 +147,7 @@ UNROLL
       if (COOPERATIVE && e.plain()) store_rows(e, buffers, f, acc, row, col, tiles.part);
       else finish_rows<COOPERATIVE>(e, buffers, f, acc, row, col, tiles.part);
     }
-    if (lane() == 0) bulk_wait<0>();
+    if (elect()) bulk_wait<0>();
     sync_warp();
   }
   if (BLOCKS > 1) cluster_sync();  // the other block may still send here, and count on these barriers

@@ -87,11 +87,14 @@ DEV uint32 cluster_map(uint32 p, uint32 rank) {
   uint32 r; asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(r) : "r"(p), "r"(rank)); return r; }
 
 // ---- warps ----
-// True in one lane of a converged warp.
+// True in one lane of a converged warp, always the same.
 DEV bool elect() {
   uint32 r;
   PTX("{ .reg .pred p;\nelect.sync _|p, 0xffffffff;\nselp.u32 %0, 1, 0, p; }" : "=r"(r) :: "memory");
   return r; }
+// True in one thread of the first warp of a converged block. With threadIdx.x == 0 instead ptxas cannot tell that TMA is asked
+// by one lane, and puts a loop over lanes around every request.
+DEV bool leads() { return shuffle(warp(), 0) == 0 && elect(); }
 // Registers of a warpgroup; the kernel needs __launch_bounds__(threads, 1). Executed by all four warps.
 template <int R> DEV void regs_inc() { PTX("setmaxnreg.inc.sync.aligned.u32 %0;" :: "n"(R)); }
 template <int R> DEV void regs_dec() { PTX("setmaxnreg.dec.sync.aligned.u32 %0;" :: "n"(R)); }
