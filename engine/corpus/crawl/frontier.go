@@ -161,7 +161,7 @@ func (f *frontier) stop() {
 type report struct {
 	sent      bool          // something went to the host
 	elapsed   time.Duration // of the request
-	failed    bool          // no answer
+	failed    bool          // the host cannot be reached, or says nothing
 	throttled bool          // 429 or 503
 	after     time.Duration // Retry-After
 }

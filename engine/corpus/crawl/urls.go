@@ -72,7 +72,7 @@ func normalHost(u *url.URL) (string, bool) {
 	} else {
 		host = "[" + host + "]"
 	}
-	if host == "" || host == "[]" || strings.ContainsAny(host, "%/ ") {
+	if host == "" || host == "[]" || strings.ContainsAny(host, "%/ ") || strings.Contains(host, "..") {
 		return "", false
 	}
 	if p := u.Port(); p != "" && !(p == "80" && u.Scheme == "http" || p == "443" && u.Scheme == "https") {

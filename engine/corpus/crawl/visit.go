@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -124,7 +125,7 @@ func (c *crawl) visit(ctx context.Context, j job) {
 			return
 		}
 		d.outcome = outcomeFailed
-		c.retry(j, d, report{sent: true, failed: true})
+		c.retry(j, d, report{sent: true, failed: unreachable(err)})
 		return
 	}
 	c.count(r)
@@ -149,6 +150,13 @@ func (c *crawl) visit(ctx context.Context, j job) {
 		d.outcome = outcomeStatus
 		c.end(j, d, nil, nil, sent)
 	}
+}
+
+// unreachable tells a host that cannot be reached, or is silent, from one that talks nonsense.
+func unreachable(err error) bool {
+	var network net.Error
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &network) && network.Timeout()
 }
 
 // retry leaves a page for later, or ends it after the last attempt.

@@ -1,0 +1,178 @@
+package crawl
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"forja/engine/vfs"
+)
+
+// gaps are the times between the requests of a crawl of three pages.
+func gaps(t *testing.T, o Options, robots string, answer func(n int, w http.ResponseWriter) bool) []time.Duration {
+	var mu sync.Mutex
+	var times []time.Time
+	s := newSite(t, map[string]string{"/robots.txt": robots})
+	page := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			mu.Lock()
+			times = append(times, time.Now())
+			n := len(times)
+			mu.Unlock()
+			if answer == nil || !answer(n, w) {
+				w.Header().Set("Content-Type", "text/html")
+				io.WriteString(w, body)
+			}
+		}
+	}
+	s.mux["/"], s.mux["/1"], s.mux["/2"] = page("<a href=/1>x</a><a href=/2>x</a>"), page("one"), page("two")
+	o.Seeds = []string{s.URL}
+	assert.Equal(t, 3, run(t, vfs.NewMem(), o).Pages)
+	var list []time.Duration
+	for i := 1; i < len(times); i++ {
+		list = append(list, times[i].Sub(times[i-1]))
+	}
+	return list
+}
+
+func TestRequestsKeepTheirDistance(t *testing.T) {
+	const d = 40 * time.Millisecond
+	o := quick()
+	o.Delay = d
+	for _, g := range gaps(t, o, "", nil) {
+		assert.GreaterOrEqual(t, g, d, "the delay of the options")
+	}
+	for _, g := range gaps(t, quick(), "User-agent: *\nCrawl-delay: 0.04", nil) {
+		assert.GreaterOrEqual(t, g, d, "the delay that the site asks for")
+	}
+	o.Delay, o.Factor = time.Millisecond, 2
+	for _, g := range gaps(t, o, "", func(_ int, w http.ResponseWriter) bool { time.Sleep(20 * time.Millisecond); return false }) {
+		assert.GreaterOrEqual(t, g, 60*time.Millisecond, "a slow site: its answer's time and twice that")
+	}
+}
+
+func TestBusySitesAreLeftAlone(t *testing.T) {
+	o := quick()
+	o.Backoff = 30 * time.Millisecond
+	list := gaps(t, o, "", func(n int, w http.ResponseWriter) bool {
+		switch n {
+		case 1, 2:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 3:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+		return n <= 3
+	})
+	require.Len(t, list, 5)
+	assert.GreaterOrEqual(t, list[0], 30*time.Millisecond)
+	assert.GreaterOrEqual(t, list[1], 60*time.Millisecond, "twice as long the second time")
+	assert.GreaterOrEqual(t, list[2], time.Second, "as long as the site says")
+	assert.GreaterOrEqual(t, list[3], 60*time.Millisecond, "and slower for a while")
+}
+
+func TestStatusesOfRobotsMeanWhatTheStandardSays(t *testing.T) {
+	for status, allowed := range map[int]bool{200: false, 403: true, 404: true, 410: true, 429: false, 500: false, 503: false} {
+		s := newSite(t, map[string]string{"/": "page"})
+		s.mux["/robots.txt"] = func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			io.WriteString(w, "User-agent: *\nDisallow: /")
+		}
+		p := run(t, vfs.NewMem(), quick(s.URL))
+		assert.Equal(t, allowed, p.Pages == 1, "status %d", status)
+	}
+}
+
+func TestRobotsMayBeElsewhere(t *testing.T) {
+	for hops, allowed := range map[int]bool{3: false, 5: false, 7: true} {
+		s := newSite(t, map[string]string{"/": "page", "/hop0": "User-agent: *\nDisallow: /"})
+		to := func(n int) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, fmt.Sprintf("/hop%d", n), 301) }
+		}
+		for n := 1; n < hops; n++ {
+			s.mux[fmt.Sprintf("/hop%d", n)] = to(n - 1)
+		}
+		s.mux["/robots.txt"] = to(hops - 1)
+		p := run(t, vfs.NewMem(), quick(s.URL))
+		assert.Equal(t, allowed, p.Pages == 1, "%d redirects; beyond five there is no file", hops)
+	}
+}
+
+func TestHostsDoNotWaitForEachOther(t *testing.T) {
+	s, want := chain(t, 7)
+	other, _ := chain(t, 7)
+	o := quick(s.URL+"/0", other.URL+"/0", "http://127.0.0.1:1/")
+	o.Delay = 10 * time.Millisecond
+	start := time.Now()
+	m := vfs.NewMem()
+	p := run(t, m, o)
+	assert.Equal(t, 2*len(want), p.Pages)
+	assert.Equal(t, 1, p.Outcomes["dead host"])
+	assert.Less(t, time.Since(start), 3*time.Second)
+}
+
+func TestRetryAfterIsSecondsOrADate(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for v, want := range map[string]time.Duration{"120": 2 * time.Minute, "Fri, 02 Jan 2026 03:05:05 GMT": time.Minute, "Fri, 02 Jan 2026 03:00:00 GMT": 0, "-1": 0, "soon": 0, "": 0} {
+		assert.Equal(t, want, retryAfter(http.Header{"Retry-After": {v}}, now), v)
+	}
+}
+
+// The test program runs itself as a crawler, is killed, and looks at what is left.
+func TestACrawlThatIsKilledGoesOn(t *testing.T) {
+	if dir := os.Getenv("CRAWL_AND_BE_KILLED"); dir != "" {
+		disk, err := vfs.OS(dir)
+		require.NoError(t, err)
+		o := quick(os.Getenv("CRAWL_SEED"))
+		o.Delay, o.SyncEvery, o.Every = time.Millisecond, 10*time.Millisecond, time.Millisecond
+		o.Progress = func(p Progress) { fmt.Println("fetched", p.Fetched) }
+		_, err = Run(t.Context(), disk, o)
+		require.NoError(t, err)
+		fmt.Println("finished")
+		return
+	}
+	s, want := chain(t, 63)
+	dir := t.TempDir()
+	for kills := 0; ; kills++ {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestACrawlThatIsKilledGoesOn$")
+		cmd.Env = append(os.Environ(), "CRAWL_AND_BE_KILLED="+dir, "CRAWL_SEED="+s.URL+"/0")
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		finished := false
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			var n int
+			if _, err := fmt.Sscanf(lines.Text(), "fetched %d", &n); err == nil && n >= 20 && kills < 3 {
+				_ = cmd.Process.Kill()
+			}
+			finished = finished || strings.HasPrefix(lines.Text(), "finished")
+		}
+		_ = cmd.Wait()
+		if finished {
+			require.Positive(t, kills, "it was never killed")
+			break
+		}
+		require.Less(t, kills, 20)
+	}
+	disk, err := vfs.OS(dir)
+	require.NoError(t, err)
+	assert.Equal(t, want, paths(archive(t, disk)))
+	asked, different := 0, map[string]bool{}
+	for _, r := range s.requests() {
+		if r != "/robots.txt" {
+			asked++
+			different[r] = true
+		}
+	}
+	assert.LessOrEqual(t, asked, len(different)+3*4, "only requests in flight are repeated: as many as workers, at each of three kills")
+}

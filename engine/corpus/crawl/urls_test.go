@@ -1,0 +1,193 @@
+package crawl
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"forja/engine/corpus/warc"
+	"forja/engine/vfs"
+)
+
+func TestURLsHaveOneForm(t *testing.T) {
+	base, err := url.Parse("http://example.org/dir/page?old")
+	require.NoError(t, err)
+	for ref, want := range map[string]string{
+		"HTTP://Example.ORG:80/":      "http://example.org/",
+		"https://example.org:443/a":   "https://example.org/a",
+		"http://example.org:8080":     "http://example.org:8080/",
+		"http://example.org./x":       "http://example.org/x",
+		"other":                       "http://example.org/dir/other",
+		"../up/./x/../y":              "http://example.org/up/y",
+		"../../../../top":             "http://example.org/top",
+		"//cdn.example.org/x":         "http://cdn.example.org/x",
+		"?q=1":                        "http://example.org/dir/page?q=1",
+		"#only":                       "http://example.org/dir/page?old",
+		"a b":                         "http://example.org/dir/a%20b",
+		" \n a\tb \r":                 "http://example.org/dir/ab",
+		"caf\u00e9?q=\u00e9":          "http://example.org/dir/caf%C3%A9?q=%C3%A9",
+		"caf\xe9?q=\xe9":              "http://example.org/dir/caf%E9?q=%E9",
+		"%7euser/%2f%e4":              "http://example.org/dir/~user/%2F%E4",
+		"100%":                        "http://example.org/dir/100%25",
+		"http://b\u00fccher.example/": "http://xn--bcher-kva.example/",
+		"/p;jsessionid=1A2B?x=1":      "http://example.org/p?x=1",
+		"/p?PHPSESSID=1&b=2&utm_source=x&a=1&fbclid=": "http://example.org/p?b=2&a=1",
+		"/p?":            "http://example.org/p",
+		"http://[::1]:/": "http://[::1]/",
+		"/a;b=c,d(e)!":   "http://example.org/a;b=c,d(e)!",
+	} {
+		u, ok := Normalize(base, ref)
+		if assert.True(t, ok, "%q", ref) {
+			assert.Equal(t, want, u.String(), "%q", ref)
+			again, ok := Normalize(nil, u.String())
+			assert.True(t, ok)
+			assert.Equal(t, want, again.String(), "twice")
+		}
+	}
+	for _, ref := range []string{"mailto:a@b", "javascript:void(0)", "ftp://x/", "data:text/html,x", "http://", "http:///x", "http://u:p@x/", "http://x y/", "http://x/" + strings.Repeat("a", 3000),
+		"http://[::1%25eth0]/", "tel:1", "http://a..b/", "http:x"} {
+		u, ok := Normalize(base, ref)
+		assert.False(t, ok, "%q is %v", ref, u)
+	}
+}
+
+func TestTraps(t *testing.T) {
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	for ref, want := range map[string]string{
+		"http://x/a/b/c":                                  "",
+		"http://x/2019/05/title":                          "",
+		"http://x/a/b/a/b/a/b":                            "",
+		"http://x/a/b/a/b/a/b/a/b":                        "repeated segments",
+		"http://x/" + strings.Repeat("a/b1/c/d/e/f2/", 5): "path of many segments",
+		"http://x/calendar/2099/01":                       "calendar",
+		"http://x/calendar/1805-12-01":                    "calendar",
+		"http://x/cal?month=2031-02":                      "calendar",
+		"http://x/cal?month=2026-02":                      "",
+		"http://x/?" + strings.Repeat("a=1&", 20):         "many parameters",
+		"http://x/item/2099":                              "",
+	} {
+		u, ok := Normalize(nil, ref)
+		require.True(t, ok)
+		assert.Equal(t, want, trap(u, now), ref)
+	}
+}
+
+func TestEndlessQueriesOfOnePathEnd(t *testing.T) {
+	s, err := openStore(vfs.NewMem(), archiveForTests, &Scope{MaxDepth: -1, AnyHost: true}, time.Now, func(uint32, string) {})
+	require.NoError(t, err)
+	defer s.close()
+	var links []found
+	for i := range maxQueries + 100 {
+		u, _ := Normalize(nil, "http://x/search?q="+strings.Repeat("a", i%50)+string(rune('a'+i%26))+time.Duration(i).String())
+		links = append(links, found{link{url: u.String()}, u})
+	}
+	for len(links) > 0 {
+		n := min(1000, len(links))
+		require.NoError(t, s.commit(done{page: none}, nil, links[:n]))
+		links = links[n:]
+	}
+	assert.LessOrEqual(t, len(s.offsets), maxQueries)
+	assert.Greater(t, len(s.offsets), maxQueries/2)
+}
+
+var archiveForTests = warc.ArchiveOptions{Dir: "warc", Prefix: "crawl", Suffix: ".warc.gz", MaxSize: 1 << 20}
+
+func TestListsAreRead(t *testing.T) {
+	atom := `<?xml version="1.0" encoding="ISO-8859-1"?><feed xmlns="http://www.w3.org/2005/Atom"><link rel="self" href="http://x/feed"/><link rel="next" href="http://x/feed2"/>
+		<entry><title>caf` + "\xe9" + `</title><link href="http://x/1"/></entry></feed>`
+	for name, c := range map[string]struct {
+		body         string
+		pages, lists []string
+	}{
+		"sitemap":        {`<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"><url><loc> http://x/a?b&amp;c </loc><lastmod>2024</lastmod></url></urlset>`, []string{"http://x/a?b&c"}, nil},
+		"index":          {`<sitemapindex><sitemap><loc>http://x/s.xml</loc></sitemap></sitemapindex>`, nil, []string{"http://x/s.xml"}},
+		"RSS":            {`<rss version="2.0"><channel><link>http://x/</link><item><link>http://x/1</link></item></channel></rss>`, []string{"http://x/1"}, nil},
+		"RDF":            {`<rdf:RDF xmlns:rdf="r"><item><link>http://x/1</link></item></rdf:RDF>`, []string{"http://x/1"}, nil},
+		"Atom":           {atom, []string{"http://x/1"}, []string{"http://x/feed2"}},
+		"lines":          {"\ufeffhttp://x/1\r\nhttp://x/2\n\n", []string{"http://x/1", "http://x/2"}, nil},
+		"cut":            {`<urlset><url><loc>http://x/a</loc></url><url><lo`, []string{"http://x/a"}, nil},
+		"with an image":  {`<urlset><url><loc>http://x/a</loc><image:image><image:loc>http://x/i.png</image:loc></image:image></url></urlset>`, []string{"http://x/a"}, nil},
+		"another format": {`<svg><a/></svg>`, nil, nil},
+	} {
+		var z bytes.Buffer
+		w := gzip.NewWriter(&z)
+		w.Write([]byte(c.body))
+		w.Close()
+		for _, body := range [][]byte{[]byte(c.body), z.Bytes()} {
+			l, _ := parseList(body)
+			assert.Equal(t, c.pages, l.pages, name)
+			assert.Equal(t, c.lists, l.lists, name)
+		}
+	}
+	_, err := parseList([]byte("<html>"))
+	assert.ErrorIs(t, err, errNoList)
+}
+
+func FuzzNormalize(f *testing.F) {
+	for _, s := range []string{"http://x/%7e?a=%", "../a;jsessionid=1?utm_id=2#f", "//[::1]:80/", "HTTP://B\u00fccher.example:080/\xff"} {
+		f.Add(s)
+	}
+	base, _ := url.Parse("http://example.org/dir/")
+	f.Fuzz(func(t *testing.T, ref string) {
+		u, ok := Normalize(base, ref)
+		if !ok {
+			return
+		}
+		text := u.String()
+		if again, ok := Normalize(nil, text); !ok || again.String() != text {
+			t.Fatalf("%q is %q, and that is %v %v", ref, text, again, ok)
+		}
+		if len(text) > maxURL || strings.ContainsAny(text, " \t\r\n#") {
+			t.Fatalf("%q is %q", ref, text)
+		}
+	})
+}
+
+func FuzzParseHTML(f *testing.F) {
+	f.Add([]byte(`<base href=/x><a href="a" rel=nofollow><link rel=canonical href=b><meta name=robots content="none"><meta http-equiv=refresh content="1;url=c">`))
+	f.Add([]byte("<!doctype html><script><a href=x></script><title>\x00<"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if p := parse(body, "ForjaBot"); len(p.links) > maxLinks {
+			t.Fatal("too many links")
+		}
+	})
+}
+
+func FuzzParseList(f *testing.F) {
+	f.Add([]byte(`<urlset><url><loc>http://x/</loc></url></urlset>`))
+	f.Add([]byte(`<?xml version="1.0" encoding="latin1"?><feed><link href="x"/></feed>`))
+	f.Add([]byte("http://x/\nhttp://y/"))
+	f.Add([]byte{0x1f, 0x8b, 8, 0})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if l, _ := parseList(body); len(l.pages)+len(l.lists) > maxListURLs {
+			t.Fatal("too many URLs")
+		}
+	})
+}
+
+func FuzzLog(f *testing.F) {
+	whole := frame(nil, func(b []byte) []byte { return appendLink(append(b, kindLinks, 1), link{url: "http://x/", seed: true}) })
+	whole = frame(whole, func(b []byte) []byte { return appendDone(b, done{outcome: outcomeStored, digest: "sha1:A"}) })
+	f.Add(frame(whole, func(b []byte) []byte { return append(b, kindSync) }))
+	f.Add(whole[:20])
+	f.Fuzz(func(t *testing.T, log []byte) {
+		m := vfs.NewMem()
+		require.NoError(t, vfs.WriteFile(m, logName, log))
+		pages := 0
+		s, err := openStore(m, archiveForTests, &Scope{}, time.Now, func(uint32, string) { pages++ })
+		if err != nil {
+			return
+		}
+		defer s.close()
+		if pages > len(s.offsets) {
+			t.Fatal("more pages than links")
+		}
+		require.NoError(t, s.commit(done{page: none}, nil, nil))
+	})
+}
