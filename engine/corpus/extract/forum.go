@@ -1,0 +1,290 @@
+package extract
+
+import (
+	"strings"
+
+	"golang.org/x/net/html/atom"
+)
+
+// A discussion is a page's messages, in order.
+type discussion struct {
+	posts    []int32
+	covered  int32 // characters in the messages
+	comments bool  // the messages are called comments or replies: they may stand below an article
+}
+
+// discussion finds the repeated element that holds the messages of a forum or a comment thread: the name that says message and
+// whose elements, two or more, hold the most text. Elements around single messages lose to it because they hold less
+// text, those around all messages because there is one of them.
+func (p *page) discussion() (best discussion) {
+	type group struct {
+		at      []int32
+		covered int32
+		end     int32
+	}
+	groups := map[string]*group{}
+	var order []string
+	var keys []string
+	for i := int32(1); int(i) < len(p.nodes); i++ {
+		x := &p.nodes[i]
+		if p.out[i] {
+			i = x.end - 1
+			continue
+		}
+		if p.hint[i]&hintPost == 0 || p.chars[i] == 0 {
+			continue
+		}
+		switch x.tag {
+		case atom.Body, atom.Html, atom.Main, atom.A, atom.Span, atom.Form, atom.P, atom.Button, atom.H1, atom.H2, atom.H3, atom.Ul:
+			continue
+		}
+		keys = postKeys(keys[:0], p.get(i, "class"))
+		keys = postKeys(keys, p.get(i, "id"))
+		keys = postKeys(keys, x.name)
+		for _, k := range keys {
+			g := groups[k]
+			if g == nil {
+				if len(groups) >= 256 {
+					continue
+				}
+				g = &group{}
+				groups[k] = g
+				order = append(order, k)
+			}
+			if n := len(g.at); n > 0 && g.at[n-1] == i {
+				continue
+			}
+			g.at = append(g.at, i)
+			if i >= g.end {
+				g.covered += p.chars[i]
+				g.end = x.end
+			}
+		}
+	}
+	for _, k := range order {
+		g := groups[k]
+		if len(g.at) < 2 || g.covered <= best.covered {
+			continue
+		}
+		if p.teasers(g.at) {
+			continue
+		}
+		best = discussion{g.at, g.covered, strings.Contains(k, "comment") || strings.Contains(k, "repl") || strings.Contains(k, "respon")}
+	}
+	return best
+}
+
+// postKeys appends the names that say message, without the numbers that make them unique.
+func postKeys(keys []string, names string) []string {
+	for _, name := range strings.Fields(names) {
+		if len(keys) >= 8 {
+			break
+		}
+		if hints(name)&hintPost != 0 {
+			keys = append(keys, strings.ToLower(strings.Trim(name, "-_0123456789")))
+		}
+	}
+	return keys
+}
+
+// teasers reports whether most of the elements have a heading that is a link: entries of a list of articles.
+func (p *page) teasers(at []int32) bool {
+	n := 0
+	for _, i := range at {
+		for k := i; k < min(p.nodes[i].end, i+60); k++ {
+			if t := p.nodes[k].tag; (t == atom.H1 || t == atom.H2 || t == atom.H3) && !p.out[k] && p.link[k] >= 20 && p.leadsAway(k) {
+				n++
+				break
+			}
+		}
+	}
+	return 2*n > len(at)
+}
+
+// leadsAway reports whether a heading's link leads to another page, and not to a message by its anchor.
+func (p *page) leadsAway(heading int32) bool {
+	for k := max(heading-1, 0); k < p.nodes[heading].end; k++ {
+		if p.nodes[k].tag == atom.A {
+			return !strings.Contains(p.get(k, "href"), "#")
+		}
+	}
+	return false
+}
+
+// signed reports whether most messages name an author or a date: what sets a discussion apart from repeated parts of an article.
+func (p *page) signed(posts []int32) bool {
+	n := 0
+	for _, post := range posts {
+		if p.has(post, "data-author") || p.has(post, "author") {
+			n++
+			continue
+		}
+		for i := post + 1; i < min(p.nodes[post].end, post+400); i++ {
+			if (p.hint[i]&(hintAuthor|hintDate) != 0 || p.nodes[i].tag == atom.Time) && !p.out[i] && p.chars[i] > 0 && p.chars[i] <= 40 {
+				n++
+				break
+			}
+		}
+	}
+	return 2*n > len(posts)
+}
+
+// forum writes the messages if the page is a discussion: author, date, text, one after the other.
+func (p *page) forum(w *writer) bool {
+	d := p.discussion()
+	if len(d.posts) == 0 || !p.signed(d.posts) {
+		return false
+	}
+	first := d.posts[0]
+	share := float64(d.covered) / float64(max(p.chars[p.body], 1))
+	if d.comments && share < 0.85 && p.articleAbove(first) {
+		for _, i := range d.posts { // readers' comments are not the article
+			p.out[i] = true
+		}
+		p.count()
+		return false
+	}
+	if share < 0.5 {
+		return false
+	}
+	isPost := make(map[int32]bool, len(d.posts))
+	for _, i := range d.posts {
+		isPost[i] = true
+	}
+	p.opening(w, first)
+	for _, i := range d.posts {
+		p.message(w, i, isPost)
+	}
+	return true
+}
+
+// articleAbove reports whether an article of some length stands before the first message.
+func (p *page) articleAbove(first int32) bool {
+	n := int32(0)
+	for i := int32(1); i < first; i++ {
+		if p.nodes[i].end <= first {
+			if p.out[i] {
+				i = p.nodes[i].end - 1
+				continue
+			}
+			n += p.prose[i]
+			i = p.nodes[i].end - 1
+		}
+	}
+	return n > 1000
+}
+
+// opening writes the running text before the first message: the question of a thread whose answers alone are called messages.
+func (p *page) opening(w *writer, first int32) {
+	for i := int32(1); i < first; i++ {
+		if p.nodes[i].end > first {
+			continue
+		}
+		if !p.out[i] && p.prose[i] >= 150 && p.prose[i]*2 > p.chars[i] {
+			p.render(w, i)
+		}
+		i = p.nodes[i].end - 1
+	}
+}
+
+// message writes one message of a discussion.
+func (p *page) message(w *writer, post int32, isPost map[int32]bool) {
+	var author, date string
+	body, weight := int32(-1), int32(0)
+	end := p.nodes[post].end
+	var strong bool
+	for i := post + 1; i < end; i++ {
+		x := &p.nodes[i]
+		if p.out[i] || isPost[i] {
+			i = x.end - 1
+			continue
+		}
+		if x.isText() {
+			continue
+		}
+		h := p.hint[i]
+		if h&hintSignature != 0 && p.chars[i]*2 < p.chars[post] {
+			p.out[i] = true
+			i = x.end - 1
+			continue
+		}
+		if author == "" && h&hintAuthor != 0 && h&hintBody == 0 && p.chars[i] > 0 && p.chars[i] <= 40 {
+			author = p.plain(i, 80)
+		}
+		if date == "" && (x.tag == atom.Time || h&hintDate != 0) && p.chars[i] > 0 && p.chars[i] <= 40 {
+			date = p.plain(i, 80)
+		}
+		if h&hintBody != 0 && h&hintProfile == 0 && p.chars[i] > 0 {
+			s := p.strongBody(i)
+			c := p.chars[i]
+			if s && !strong || s == strong && (c > weight || body >= 0 && p.under(i, body) && 10*int64(c) >= 8*int64(weight)) {
+				body, weight, strong = i, c, s
+			}
+		}
+	}
+	if a := p.get(post, "data-author"); a != "" {
+		author = oneLine(a)
+	} else if a := p.get(post, "author"); a != "" {
+		author = oneLine(a)
+	}
+	hide := func(f func(i int32) bool) {
+		for i := post + 1; i < end; i++ {
+			if p.out[i] {
+				i = p.nodes[i].end - 1
+			} else if f(i) {
+				p.out[i] = true
+				i = p.nodes[i].end - 1
+			}
+		}
+	}
+	if body < 0 {
+		body = post
+		hide(func(i int32) bool {
+			x := &p.nodes[i]
+			return !x.isText() && !isPost[i] && (p.hint[i]&(hintAuthor|hintDate|hintProfile) != 0 && p.prose[i] == 0)
+		})
+	}
+	head := author
+	if date != "" {
+		if head != "" {
+			head += "\n"
+		}
+		head += date
+	}
+	if head != "" {
+		w.newline(2)
+		w.flush()
+		w.b.WriteString(head)
+	}
+	var nested []int32
+	for i := body + 1; i < p.nodes[body].end; i++ {
+		if isPost[i] && !p.out[i] {
+			p.out[i] = true
+			nested = append(nested, i)
+			i = p.nodes[i].end - 1
+		}
+	}
+	p.render(w, body)
+	for _, i := range nested {
+		p.out[i] = false
+	}
+}
+
+var bodyNames = []string{"bbwrapper", "cooked", "postbody", "post_body", "post-body", "messagebody", "message-body", "commtext", "usertext",
+	"postcontent", "post_content", "post-content", "messagecontent", "message-content", "post_message", "postmessage", "commentbody",
+	"comment-body", "comment_body", "commentcontent", "comment-content", "commenttext", "comment-text", "entry-content", "s-prose", "post_text", "posttext",
+	"richtext", "reply-content", "articlebody", "itemprop-text", "post__content", "comment__content", "message__content"}
+
+// strongBody reports whether an element is by its name the text of a message and nothing else.
+func (p *page) strongBody(i int32) bool {
+	if v := p.get(i, "itemprop"); v == "text" || v == "articleBody" {
+		return true
+	}
+	names := strings.ToLower(p.get(i, "class") + " " + p.get(i, "id"))
+	for _, n := range bodyNames {
+		if strings.Contains(names, n) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,80 @@
+package extract
+
+import (
+	"bytes"
+	"strings"
+
+	"golang.org/x/net/html/atom"
+)
+
+// HTML extracts a page. contentType is the header that the page came with, or empty.
+func HTML(raw []byte, contentType string) Result {
+	page := decode(raw, contentType)
+	p := measure(parse(page))
+	if p.chars[0] < 400 && bytes.Contains(page, []byte("<noscript")) { // a page for scripts, with another for readers without
+		page = bytes.ReplaceAll(page, []byte("<noscript"), []byte("<x-noscript"))
+		page = bytes.ReplaceAll(page, []byte("</noscript"), []byte("</x-noscript"))
+		if q := measure(parse(page)); q.chars[0] > 2*p.chars[0] {
+			p = q
+		}
+	}
+	r := p.metadata()
+	p.clean()
+	w := &writer{max: maxText}
+	if p.forum(w) {
+		r.Type = Forum
+		r.Text = strings.TrimSpace(w.b.String())
+		return r
+	}
+	root := p.root()
+	list := p.prose[root]*4 < p.chars[root] && p.link[root]*3 > p.chars[root]
+	if !list {
+		p.trim(root)
+	}
+	p.render(w, root)
+	r.Text = strings.TrimSpace(w.b.String())
+	if r.Type == "" || r.Type == Forum {
+		r.Type = Article
+		if list {
+			r.Type = List
+		} else if p.code(root) {
+			r.Type = Documentation
+		}
+	}
+	if r.Type != Documentation && !p.code(root) {
+		r.Text = once(r.Text)
+	}
+	if len(r.body) > 500 && len(r.body) > 2*len(r.Text) { // a page whose scripts bring the text
+		r.Text = plain(r.body)
+	}
+	return r
+}
+
+// code reports whether the content shows code as documentation does.
+func (p *page) code(root int32) bool {
+	n := 0
+	for i := root; i < p.nodes[root].end; i++ {
+		if p.out[i] {
+			i = p.nodes[i].end - 1
+		} else if t := p.nodes[i].tag; t == atom.Pre || t == atom.Code || t == atom.Kbd || t == atom.Samp {
+			n++
+		}
+	}
+	return n >= 3
+}
+
+// once leaves out lines of some length that were there before: pages repeat parts for narrow screens.
+func once(text string) string {
+	seen := map[string]bool{}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if k := strings.TrimSpace(line); len(k) >= 30 {
+			if seen[k] {
+				continue
+			}
+			seen[k] = true
+		}
+		b.WriteString(line)
+	}
+	return strings.TrimSpace(b.String())
+}
