@@ -56,6 +56,7 @@ var gemmBugs = []hopperBug{
 	{"waits for one store too few", `cp\.async\.bulk\.wait_group\.read 0;`, 1, `cp.async.bulk.wait_group.read 1;`, "cp.async.bulk.wait_group.read is missing"},
 	{"store not committed", `cp\.async\.bulk\.commit_group;`, 1, ``, "without having committed its bulk store"},
 	{"store to the left of the matrix", `(cp\.async\.bulk\.tensor\.2d\.global\S+ \[%rd\d+, \{)%r\d+(.*;)`, 1, `{ .reg .b32 q; mov.u32 q, -64; ${1}q$2 }`, "coordinate 0 is -64"},
+	{"store at an odd place", `(cp\.async\.bulk\.tensor\.2d\.global\S+ \[%rd\d+, \{)%r\d+(.*;)`, 1, `{ .reg .b32 q; mov.u32 q, 5; ${1}q$2 }`, "a box must begin at a multiple of 16 bytes"},
 
 	{"no wgmma.fence", `wgmma\.fence\.sync\.aligned;`, 1, ``, "needs a wgmma.fence before it"},
 	{"accumulators touched after wgmma.fence", `wgmma\.fence\.sync\.aligned;`, 1, `wgmma.fence.sync.aligned; mov.b32 %r170, %r170;`, ""},

@@ -94,6 +94,9 @@ func (b *box) resolve(w *warp, l int) (t TensorMap, at [5]int32) {
 	for i, s := range b.at {
 		at[i] = int32(w.reg(s)[l])
 	}
+	if n := int(at[0]) * t.Type.Size(); n%16 != 0 { // cards take it for an illegal instruction
+		faultf(l, "coordinate 0 is %d: a box must begin at a multiple of 16 bytes of its row, not at %d", at[0], n)
+	}
 	return t, at
 }
 

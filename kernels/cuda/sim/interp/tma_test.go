@@ -80,8 +80,12 @@ func TestBulkTensorCopiesOfEveryRankTypeAndSwizzle(t *testing.T) {
 			m.Dim[i] = uint64(1 + rng.IntN(2*int(m.Box[i])+3))
 			m.ElementStride[i] = 1
 			pitch *= m.Dim[i]
-			from = append(from, rng.IntN(int(m.Dim[i])+4)-3)
-			to = append(to, rng.IntN(int(m.Dim[i])+2))
+			unit := 1
+			if i == 0 {
+				unit = 16 / size
+			}
+			from = append(from, (rng.IntN(int(m.Dim[i])+4)-3)/unit*unit)
+			to = append(to, rng.IntN(int(m.Dim[i])+2)/unit*unit)
 		}
 		if m.Type.isFloat() {
 			m.OOBFill = uint32(rng.IntN(2))
