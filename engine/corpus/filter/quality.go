@@ -4,7 +4,7 @@ import "strings"
 
 const qualityFilter = "gopher_quality"
 
-// quality applies Gopher's rules about words and lines.
+// quality applies Gopher's rules about words and lines. Punctuation is no word in any of them.
 func (c *Checker) quality(text, language string) {
 	limits := &c.config.Quality
 	words := c.words[:len(c.words)-1]
@@ -20,7 +20,7 @@ func (c *Checker) quality(text, language string) {
 		}
 	}
 	mean := float64(chars) / float64(max(1, plain))
-	all := float64(max(1, len(words)))
+	all := float64(max(1, plain))
 	ellipses := strings.Count(text, "...") + strings.Count(text, "…")
 	if !c.least(qualityFilter, "gopher_short_doc", float64(plain), float64(limits.MinWords)) ||
 		!c.most(qualityFilter, "gopher_long_doc", float64(plain), float64(limits.MaxWords)) ||
