@@ -48,7 +48,7 @@ func (a *app) root() *cobra.Command {
 		verbs     []*cobra.Command
 	}{
 		{"start", "Start here", []*cobra.Command{a.speedrunCmd(), a.doctorCmd(), a.recipesCmd()}},
-		{"data", "Data", []*cobra.Command{a.corpusCmd(), a.tokenizerCmd()}},
+		{"data", "Data", []*cobra.Command{a.crawlCmd(), a.corpusCmd(), a.tokenizerCmd()}},
 		{"train", "Train", []*cobra.Command{a.planCmd(), a.pretrainCmd(), a.sftCmd()}},
 		{"use", "Use", []*cobra.Command{a.generateCmd(), a.chatCmd(), a.evalCmd(), a.showCmd(), a.mergeCmd()}},
 		{"runs", "Runs", []*cobra.Command{a.runCmd(), a.jobsCmd(), a.logsCmd(), a.cancelCmd(), a.compareCmd(), a.benchCmd(), a.debugCmd(), a.versionCmd()}},

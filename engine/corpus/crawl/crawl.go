@@ -55,6 +55,15 @@ type Options struct {
 	roots      *x509.CertPool // for tests
 }
 
+// Check says what is wrong with options, before anything is done.
+func (o Options) Check() error {
+	if _, err := o.withDefaults(); err != nil {
+		return err
+	}
+	_, err := seedLinks(o.Seeds)
+	return err
+}
+
 func (o Options) withDefaults() (Options, error) {
 	o.Agent, o.Version = cmp.Or(o.Agent, "ForjaBot"), cmp.Or(o.Version, "1.0")
 	if !strings.ContainsAny(o.Contact, ":@") {

@@ -380,7 +380,7 @@ func TestTheLastByteOfTheLogMayBeAnything(t *testing.T) {
 		func(b []byte) []byte { c := bytes.Clone(b); c[len(c)*2/3] ^= 1; return c },
 		func(b []byte) []byte { return b[:20] },
 	} {
-		m.Damage(logName, damage)
+		m.Damage(LogName, damage)
 		run(t, m, quick(s.URL+"/0"))
 		assert.Equal(t, want, paths(archive(t, m)))
 	}

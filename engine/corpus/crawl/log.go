@@ -14,6 +14,9 @@ import (
 	"forja/engine/vfs"
 )
 
+// LogName is the file in a crawl's directory that holds its state.
+const LogName = "crawl.log"
+
 // The log is the crawl's memory: one file that only grows, of records
 //
 //	length uint32 | CRC-32C of the payload uint32 | payload
@@ -27,7 +30,6 @@ import (
 // The n-th link of the log is page number n. A record counts if all before it count and its sum is right, and, for pages
 // behind the last S, if the archive holds their bytes.
 const (
-	logName   = "crawl.log"
 	maxRecord = 4 << 20
 	kindLinks = 'L'
 	kindPage  = 'P'
@@ -199,12 +201,12 @@ func unlessEnd(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return nil
 	}
-	return fmt.Errorf("read %s: %w", logName, err)
+	return fmt.Errorf("read %s: %w", LogName, err)
 }
 
 // recoverLog finds where the records end that count, and where the archive's do.
 func recoverLog(fsys vfs.FS, archive warc.ArchiveOptions) (end int64, at warc.Position, err error) {
-	r, err := fsys.Open(logName)
+	r, err := fsys.Open(LogName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, at, nil
 	} else if err != nil {

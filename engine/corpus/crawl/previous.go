@@ -34,7 +34,7 @@ func openPrevious(fsys vfs.FS) (*previous, error) {
 	if err != nil {
 		return nil, fmt.Errorf("earlier crawl: %w", err)
 	}
-	r, err := fsys.Open(logName)
+	r, err := fsys.Open(LogName)
 	if err != nil {
 		return nil, fmt.Errorf("earlier crawl: %w", err)
 	}

@@ -51,10 +51,10 @@ func openStore(fsys vfs.FS, o warc.ArchiveOptions, scope *Scope, now func() time
 		return nil, err
 	}
 	s := &store{fsys: fsys, seen: map[xxh3.Uint128]uint32{}, payloads: map[xxh3.Uint128]int64{}, queries: map[uint64]uint16{}, hosts: map[string]bool{}, scope: scope, now: now}
-	if s.log, err = vfs.OpenJournalAt(fsys, logName, end); err != nil {
+	if s.log, err = vfs.OpenJournalAt(fsys, LogName, end); err != nil {
 		return nil, err
 	}
-	if s.reader, err = fsys.Open(logName); err != nil {
+	if s.reader, err = fsys.Open(LogName); err != nil {
 		s.log.Close()
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func openStore(fsys vfs.FS, o warc.ArchiveOptions, scope *Scope, now func() time
 	}
 	if len(s.finished) != len(s.offsets) {
 		s.close()
-		return nil, fmt.Errorf("%s: %d pages, %d links", fsys.Path(logName), len(s.finished), len(s.offsets))
+		return nil, fmt.Errorf("%s: %d pages, %d links", fsys.Path(LogName), len(s.finished), len(s.offsets))
 	}
 	for page, finished := range s.finished {
 		if finished {
@@ -161,7 +161,7 @@ func (s *store) read(at int64, size int, parse func(c *cursor)) error {
 			return nil
 		}
 		if again {
-			return fmt.Errorf("%s: at %d: %w (%v)", logName, at, c.err, err)
+			return fmt.Errorf("%s: at %d: %w (%v)", LogName, at, c.err, err)
 		}
 		if err := s.reopen(); err != nil { // a reader may see only what was there when it was opened
 			return err
@@ -172,7 +172,7 @@ func (s *store) read(at int64, size int, parse func(c *cursor)) error {
 func (s *store) reopen() error {
 	s.readers.Lock()
 	defer s.readers.Unlock()
-	r, err := s.fsys.Open(logName)
+	r, err := s.fsys.Open(LogName)
 	if err != nil {
 		return err
 	}

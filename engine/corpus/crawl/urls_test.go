@@ -178,7 +178,7 @@ func FuzzLog(f *testing.F) {
 	f.Add(whole[:20])
 	f.Fuzz(func(t *testing.T, log []byte) {
 		m := vfs.NewMem()
-		require.NoError(t, vfs.WriteFile(m, logName, log))
+		require.NoError(t, vfs.WriteFile(m, LogName, log))
 		pages := 0
 		s, err := openStore(m, archiveForTests, &Scope{}, time.Now, func(uint32, string) { pages++ })
 		if err != nil {

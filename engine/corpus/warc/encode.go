@@ -22,20 +22,26 @@ type Draft struct {
 	Extra       Header // more fields, such as WARC-Concurrent-To
 	Block       []byte
 	Payload     []byte // what WARC-Payload-Digest is of: the body of an HTTP message; nil for none
+
+	digest string // of the block, once it was needed
 }
 
 // Identify gives the draft an ID if it has none: a version 8 UUID made from its content, so that equal runs write
 // equal files. The date is part of it.
 func (d *Draft) Identify() string {
 	if d.ID == "" {
-		h := sha256.New()
-		fmt.Fprintf(h, "%s\n%s\n%d\n", d.Type, d.URI, d.Date.UnixNano())
-		h.Write(d.Block)
-		u := h.Sum(nil)[:16]
+		u := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s", d.Type, d.URI, d.Date.UnixNano(), d.blockDigest()))
 		u[6], u[8] = u[6]&0x0f|0x80, u[8]&0x3f|0x80
-		d.ID = fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+		d.ID = fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:16])
 	}
 	return d.ID
+}
+
+func (d *Draft) blockDigest() string {
+	if d.digest == "" {
+		d.digest = Digest(d.Block)
+	}
+	return d.digest
 }
 
 // dateLayout has microseconds, which WARC 1.1 allows.
@@ -132,7 +138,7 @@ func appendHeader(dst []byte, d *Draft) []byte {
 		field(f.Name, f.Value)
 	}
 	field("WARC-Truncated", d.Truncated)
-	field("WARC-Block-Digest", Digest(d.Block))
+	field("WARC-Block-Digest", d.blockDigest())
 	if d.Payload != nil {
 		field("WARC-Payload-Digest", Digest(d.Payload))
 	}
