@@ -134,7 +134,7 @@ stages:
     batch: {rows: 4}
     train: {steps: 120, eval_every: 0, eval_tokens: 256, save_every: 20}
 `)
-	text := write(t, "text.jsonl", corpus())
+	text := write(t, "text.jsonl", animals())
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(b), "TEXT", text, 1)), 0o644))
@@ -175,7 +175,7 @@ stages:
 
 func TestSpeedrunLearnsFromOtherText(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
-	r := forja(t, "speedrun", "--corpus", write(t, "text.jsonl", corpus()), "-o", out, "--json", "--stages.tokenizer.tokenizer.vocab", "300",
+	r := forja(t, "speedrun", "--corpus", write(t, "text.jsonl", animals()), "-o", out, "--json", "--stages.tokenizer.tokenizer.vocab", "300",
 		"--stages.corpus.data.val_fraction", "0.1", "--stages.pretrain.model.layers", "1", "--stages.pretrain.model.channels", "96",
 		"--stages.pretrain.model.context", "32", "--stages.pretrain.train.steps", "60", "--stages.pretrain.batch.rows", "4").done(t)
 	var report speedReport
@@ -189,8 +189,8 @@ func TestSpeedrunLearnsFromOtherText(t *testing.T) {
 	assert.Len(t, report.Stages, 5)
 }
 
-// corpus is a small set of documents.
-func corpus() string {
+// animals is a small set of documents.
+func animals() string {
 	var b strings.Builder
 	for i := range 200 {
 		b.WriteString(`{"text":"`)
