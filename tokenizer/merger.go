@@ -194,10 +194,11 @@ func (m *merger) run(ctx context.Context, progress *reporter) error {
 func (m *merger) best() (index int32, ok bool) {
 	for m.queue.len() > 0 {
 		top := m.queue.pop()
-		switch score := m.score(&m.pairs[top.index]); {
-		case score == top.score:
+		switch p := &m.pairs[top.index]; {
+		case !m.eligible(p): // any more
+		case m.score(p) == top.score:
 			return top.index, true
-		case score < top.score:
+		case m.score(p) < top.score:
 			m.enqueue(top.index)
 		}
 	}

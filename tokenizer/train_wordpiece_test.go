@@ -134,6 +134,15 @@ func TestWordPieceTrainingEqualsTheSlowReference(t *testing.T) {
 	})
 }
 
+func TestPairsThatGotRareAreNotMerged(t *testing.T) {
+	// After "ab", "##b ##a" occurs once, and its score is what it was.
+	docs := []string{"ababa", "aba"}
+	o := WordPieceOptions{VocabSize: 20}
+	_, tokens := trainWordPiece(t, docs, o)
+	assert.Equal(t, referenceWordPiece(docs, o), tokens)
+	assert.NotContains(t, tokens, "##ba")
+}
+
 // lowerWords are the words of English documents that have only small letters.
 func lowerWords(t *testing.T, limit int) string {
 	var words []string
