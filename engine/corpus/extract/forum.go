@@ -11,6 +11,7 @@ type discussion struct {
 	posts    []int32
 	covered  int32 // characters in the messages
 	comments bool  // the messages are called comments or replies: they may stand below an article
+	answers  bool  // what they answer, by their name, is not among them
 }
 
 // discussion finds the repeated element that holds the messages of a forum or a comment thread: the name that says message and
@@ -69,7 +70,8 @@ func (p *page) discussion() (best discussion) {
 		if p.teasers(g.at) {
 			continue
 		}
-		best = discussion{g.at, g.covered, strings.Contains(k, "comment") || strings.Contains(k, "repl") || strings.Contains(k, "respon")}
+		best = discussion{posts: g.at, covered: g.covered, comments: strings.Contains(k, "comment") || strings.Contains(k, "repl")}
+		best.answers = best.comments || strings.Contains(k, "answer")
 	}
 	return best
 }
@@ -81,7 +83,7 @@ func postKeys(keys []string, names string) []string {
 			break
 		}
 		if hints(name)&hintPost != 0 {
-			keys = append(keys, strings.ToLower(strings.Trim(name, "-_0123456789")))
+			keys = append(keys, strings.ToLower(strings.Trim(name, "0123456789")))
 		}
 	}
 	return keys
@@ -120,7 +122,7 @@ func (p *page) signed(posts []int32) bool {
 			continue
 		}
 		for i := post + 1; i < min(p.nodes[post].end, post+400); i++ {
-			if (p.hint[i]&(hintAuthor|hintDate) != 0 || p.nodes[i].tag == atom.Time) && !p.out[i] && p.chars[i] > 0 && p.chars[i] <= 40 {
+			if (p.hint[i]&(hintAuthor|hintDate|hintProfile) != 0 || p.nodes[i].tag == atom.Time) && !p.out[i] && p.chars[i] > 0 && p.chars[i] <= 300 {
 				n++
 				break
 			}
@@ -129,10 +131,33 @@ func (p *page) signed(posts []int32) bool {
 	return 2*n > len(posts)
 }
 
+// lift replaces every message by its parent, if each parent has one message alone.
+func (p *page) lift(d *discussion) bool {
+	up := make([]int32, len(d.posts))
+	covered := int32(0)
+	for k, i := range d.posts {
+		up[k] = p.nodes[i].parent
+		if up[k] <= p.body || k > 0 && p.nodes[up[k-1]].end > up[k] {
+			return false
+		}
+		covered += p.chars[up[k]]
+	}
+	d.posts, d.covered = up, covered
+	return true
+}
+
 // forum writes the messages if the page is a discussion: author, date, text, one after the other.
 func (p *page) forum(w *writer) bool {
 	d := p.discussion()
-	if len(d.posts) == 0 || !p.signed(d.posts) {
+	if len(d.posts) == 0 {
+		return false
+	}
+	for range 4 { // who wrote a message may stand beside it, in an element around both
+		if p.signed(d.posts) || !p.lift(&d) {
+			break
+		}
+	}
+	if !p.signed(d.posts) {
 		return false
 	}
 	first := d.posts[0]
@@ -151,7 +176,9 @@ func (p *page) forum(w *writer) bool {
 	for _, i := range d.posts {
 		isPost[i] = true
 	}
-	p.opening(w, first)
+	if d.answers {
+		p.opening(w, first)
+	}
 	for _, i := range d.posts {
 		p.message(w, i, isPost)
 	}
@@ -193,6 +220,7 @@ func (p *page) message(w *writer, post int32, isPost map[int32]bool) {
 	body, weight := int32(-1), int32(0)
 	end := p.nodes[post].end
 	var strong bool
+	profile := int32(-1)
 	for i := post + 1; i < end; i++ {
 		x := &p.nodes[i]
 		if p.out[i] || isPost[i] {
@@ -211,6 +239,9 @@ func (p *page) message(w *writer, post int32, isPost map[int32]bool) {
 		if author == "" && h&hintAuthor != 0 && h&hintBody == 0 && p.chars[i] > 0 && p.chars[i] <= 40 {
 			author = p.plain(i, 80)
 		}
+		if profile < 0 && h&(hintAuthor|hintProfile) != 0 && h&hintBody == 0 && p.chars[i] > 0 {
+			profile = i
+		}
 		if date == "" && (x.tag == atom.Time || h&hintDate != 0) && p.chars[i] > 0 && p.chars[i] <= 40 {
 			date = p.plain(i, 80)
 		}
@@ -226,6 +257,14 @@ func (p *page) message(w *writer, post int32, isPost map[int32]bool) {
 		author = oneLine(a)
 	} else if a := p.get(post, "author"); a != "" {
 		author = oneLine(a)
+	}
+	if author == "" && profile >= 0 { // the name is the first link of what tells about the author
+		for i := profile; i < p.nodes[profile].end; i++ {
+			if p.nodes[i].tag == atom.A && p.chars[i] > 0 && p.chars[i] <= 40 && !p.out[i] {
+				author = p.plain(i, 80)
+				break
+			}
+		}
 	}
 	hide := func(f func(i int32) bool) {
 		for i := post + 1; i < end; i++ {

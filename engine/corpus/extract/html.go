@@ -27,8 +27,9 @@ func HTML(raw []byte, contentType string) Result {
 		return r
 	}
 	root := p.root()
-	list := p.prose[root]*4 < p.chars[root] && p.link[root]*3 > p.chars[root]
+	list := r.Type != Product && p.prose[root]*4 < p.chars[root] && p.link[root]*3 > p.chars[root]
 	if !list {
+		p.aside(root)
 		p.trim(root)
 	}
 	p.render(w, root)

@@ -43,7 +43,7 @@ func (p *page) parallel(at, child int32) (yes bool) {
 		if p.nodes[c].tag == atom.P && p.prose[c] > 100 && p.link[c]*3 < p.chars[c] {
 			yes = true
 		}
-		if c != child && p.nodes[c].tag == x.tag && p.prose[c] > 0 && p.get(c, "class") == class && (class != "" || x.tag == atom.Section) {
+		if c != child && p.nodes[c].tag == x.tag && p.prose[c] > 0 && (x.tag == atom.Section || class != "" && p.get(c, "class") == class) {
 			yes = true
 		}
 	})

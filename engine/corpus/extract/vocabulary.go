@@ -77,7 +77,7 @@ next:
 		if len(low) != len(name) {
 			continue // letters outside ASCII
 		}
-		h |= words[low]
+		h |= words[low] | words[strings.TrimRight(low, "-_0123456789")]
 		start := 0
 		for k := 0; k <= len(name); k++ {
 			edge := k == len(name)

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"forja/engine/corpus"
+	"forja/engine/corpus/extract"
+)
+
+func (a *app) corpusExtractCmd() *cobra.Command {
+	var lines bool
+	var url string
+	c := &cobra.Command{Use: "extract FILE...", Short: "the text of web pages and other documents",
+		Long: "extract finds the text of HTML pages (articles, documentation, forums, products, lists: the kind is found out), EPUB, mbox,\n" +
+			"Markdown and plain text, as they are or packed with gzip. - is standard input.",
+		Example: "  forja corpus extract page.html\n  forja corpus extract --jsonl pages/*.html > documents.jsonl",
+		Args:    cobra.MinimumNArgs(1)}
+	c.Flags().BoolVar(&lines, "jsonl", false, `one {"id","text","title","lang","type",...} per file, in order; id is the file's name`)
+	c.Flags().StringVar(&url, "url", "", "where the only file came from")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if url != "" && len(args) != 1 {
+			return usagef("--url is of one file, and %d are given", len(args))
+		}
+		return a.extract(c.Context(), args, url, lines || a.json)
+	}
+	return c
+}
+
+// extract prints documents in the order of the files. A file that cannot be read is told on standard error; the rest go on.
+func (a *app) extract(ctx context.Context, files []string, url string, lines bool) error {
+	type done struct {
+		doc corpus.Document
+		err error
+	}
+	queue := make(chan chan done, runtime.GOMAXPROCS(0)) // in order; as many are worked on as it holds
+	go func() {
+		defer close(queue)
+		for _, name := range files {
+			if ctx.Err() != nil {
+				return
+			}
+			one := make(chan done, 1)
+			queue <- one
+			go func() {
+				d, err := a.extractFile(name, url)
+				one <- done{d, err}
+			}()
+		}
+	}()
+	out := bufio.NewWriterSize(a.stdout, 1<<16)
+	failed, written := 0, 0
+	var broken error
+	for one := range queue {
+		d := <-one
+		switch {
+		case broken != nil: // let the others end
+		case d.err != nil:
+			failed++
+			a.talk.printf("! %v", d.err)
+		case lines:
+			broken = corpus.Write(out, d.doc)
+		default:
+			if written > 0 {
+				fmt.Fprintln(out)
+			}
+			_, broken = fmt.Fprintln(out, d.doc.Text)
+		}
+		written++
+	}
+	if err := errors.Join(broken, out.Flush(), context.Cause(ctx)); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d files gave no document", failed, len(files))
+	}
+	return nil
+}
+
+func (a *app) extractFile(name, url string) (corpus.Document, error) {
+	in := io.Reader(a.stdin)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return corpus.Document{}, err
+		}
+		defer f.Close()
+		in = f
+	}
+	base := filepath.Base(name)
+	plain := base
+	if p, ok := strings.CutSuffix(base, ".gz"); ok {
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return corpus.Document{}, fmt.Errorf("%s: %w", name, err)
+		}
+		in, plain = z, p
+	}
+	b, err := io.ReadAll(io.LimitReader(in, extract.MaxInput+1))
+	if err != nil {
+		return corpus.Document{}, fmt.Errorf("%s: %w", name, err)
+	}
+	r, err := extract.Extract(extract.Source{Name: plain, URL: url}, b)
+	if err != nil {
+		return corpus.Document{}, fmt.Errorf("%s: %w", name, err)
+	}
+	sum := sha256.Sum256(b)
+	lang, _, _ := strings.Cut(r.Lang, "-")
+	return corpus.Document{ID: base, URL: url, Text: r.Text, Title: r.Title, Lang: lang, Type: r.Type, Date: r.Date,
+		License: r.License, SHA256: hex.EncodeToString(sum[:])}, nil
+}
