@@ -288,6 +288,7 @@ func chain(t testing.TB, n int) (*site, []string) {
 // Power fails at every operation in turn. Whatever the disk holds then, the crawl goes on from it to the same archive:
 // every page once.
 func TestNoPageIsLostOrTwiceThereAfterPowerLoss(t *testing.T) {
+	t.Parallel()
 	s, want := chain(t, 5)
 	for n := 0; ; n++ {
 		for _, keep := range []float64{0, .5, 1} {

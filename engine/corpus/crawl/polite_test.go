@@ -62,6 +62,7 @@ func TestRequestsKeepTheirDistance(t *testing.T) {
 }
 
 func TestBusySitesAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	o := quick()
 	o.Backoff = 30 * time.Millisecond
 	list := gaps(t, o, "", func(n int, w http.ResponseWriter) bool {
@@ -130,6 +131,7 @@ func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 
 // The test program runs itself as a crawler, is killed, and looks at what is left.
 func TestACrawlThatIsKilledGoesOn(t *testing.T) {
+	t.Parallel()
 	if dir := os.Getenv("CRAWL_AND_BE_KILLED"); dir != "" {
 		disk, err := vfs.OS(dir)
 		require.NoError(t, err)

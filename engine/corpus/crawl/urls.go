@@ -1,6 +1,7 @@
 package crawl
 
 import (
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -28,7 +29,7 @@ func Normalize(base *url.URL, ref string) (u *url.URL, ok bool) {
 	if strings.ContainsAny(ref, "\t\n\r") {
 		ref = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(ref)
 	}
-	u, err := url.Parse(mendEscapes(ref))
+	u, err := url.Parse(mendEscapes(withoutSession(ref)))
 	if err != nil {
 		return nil, false
 	}
@@ -44,11 +45,7 @@ func Normalize(base *url.URL, ref string) (u *url.URL, ok bool) {
 	if u.Host, ok = normalHost(u); !ok {
 		return nil, false
 	}
-	path := u.EscapedPath()
-	if strings.Contains(path, ";") {
-		path = sessionInPath.ReplaceAllString(path, "")
-	}
-	path = normalEscapes(path, "!$&'()*+,;=:@/-._~")
+	path := normalEscapes(u.EscapedPath(), "!$&'()*+,;=:@/-._~")
 	if path == "" {
 		path = "/"
 	}
@@ -64,15 +61,18 @@ func Normalize(base *url.URL, ref string) (u *url.URL, ok bool) {
 
 func normalHost(u *url.URL) (string, bool) {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if !strings.Contains(host, ":") { // not an IPv6 address
-		var err error
-		if host, err = idna.Lookup.ToASCII(host); err != nil {
+	if strings.Contains(host, ":") {
+		a, err := netip.ParseAddr(host)
+		if err != nil || a.Zone() != "" {
 			return "", false
 		}
+		host = "[" + a.String() + "]"
+	} else if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		host = ascii
 	} else {
-		host = "[" + host + "]"
+		return "", false
 	}
-	if host == "" || host == "[]" || strings.ContainsAny(host, "%/ ") || strings.Contains(host, "..") {
+	if host == "" || strings.ContainsAny(host, "%/ ") || strings.Contains(host, "..") {
 		return "", false
 	}
 	if p := u.Port(); p != "" && !(p == "80" && u.Scheme == "http" || p == "443" && u.Scheme == "https") {
@@ -81,16 +81,36 @@ func normalHost(u *url.URL) (string, bool) {
 	return host, true
 }
 
-// mendEscapes writes the percent signs that begin no escape as %25, which browsers tolerate and url.Parse does not.
+// withoutSession removes session ids from the path of a reference.
+func withoutSession(ref string) string {
+	end := strings.IndexAny(ref, "?#")
+	if end < 0 {
+		end = len(ref)
+	}
+	if !strings.Contains(ref[:end], ";") {
+		return ref
+	}
+	return sessionInPath.ReplaceAllString(ref[:end], "") + ref[end:]
+}
+
+// mendEscapes writes the percent signs that begin no escape as %25, which browsers tolerate and url.Parse does not, and
+// escaped dots as dots, for they may be segments that mean directories.
 func mendEscapes(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
 	}
 	var b strings.Builder
-	for i := range len(s) {
-		b.WriteByte(s[i])
-		if s[i] == '%' && !(i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2])) {
-			b.WriteString("25")
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] != '%':
+			b.WriteByte(s[i])
+		case i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]):
+			b.WriteString("%25")
+		case s[i+1] == '2' && s[i+2]|0x20 == 'e':
+			b.WriteByte('.')
+			i += 2
+		default:
+			b.WriteByte('%')
 		}
 	}
 	return b.String()

@@ -130,7 +130,7 @@ func TestListsAreRead(t *testing.T) {
 }
 
 func FuzzNormalize(f *testing.F) {
-	for _, s := range []string{"http://x/%7e?a=%", "../a;jsessionid=1?utm_id=2#f", "//[::1]:80/", "HTTP://B\u00fccher.example:080/\xff"} {
+	for _, s := range []string{"http://x/%7e?a=%", "../a;jsessionid=1?utm_id=2#f", "//[::1]:80/", "HTTP://B\u00fccher.example:080/\xff", "/%2e#0", "//::", "/.;sid=1"} {
 		f.Add(s)
 	}
 	base, _ := url.Parse("http://example.org/dir/")
