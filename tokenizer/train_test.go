@@ -173,6 +173,15 @@ func TestTrainedIdsAreSpecialsThenBytesThenMerges(t *testing.T) {
 	assert.NotContains(t, b.Encode("<|endoftext|><|user|>"), int32(0))
 }
 
+func TestReservedIdsFollowTheSpecialTokens(t *testing.T) {
+	b := train(t, []string{"aaaa aaaa"}, TrainOptions{VocabSize: 260, Specials: []string{"<|endoftext|>"}, Reserved: 2})
+	for content, want := range map[string]int32{"<|endoftext|>": 0, "<|reserved_special_token_0|>": 1, "<|reserved_special_token_1|>": 2, "!": 3, "aa": 259} {
+		id, ok := b.ID(content)
+		require.True(t, ok, content)
+		assert.Equal(t, want, id, content)
+	}
+}
+
 func TestTrainingRefusesWhatMakesNoSense(t *testing.T) {
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -191,6 +200,8 @@ func TestTrainingRefusesWhatMakesNoSense(t *testing.T) {
 		"twice":     {context.Background(), text, TrainOptions{VocabSize: 300, Specials: []string{"<s>", "<s>"}}, "listed twice"},
 		"one byte":  {context.Background(), text, TrainOptions{VocabSize: 300, Specials: []string{"x"}}, "longer than one byte"},
 		"length":    {context.Background(), text, TrainOptions{VocabSize: 300, MaxTokenLength: -1}, "negative"},
+		"reserved":  {context.Background(), text, TrainOptions{VocabSize: 300, Reserved: -1}, "reserved tokens"},
+		"no room":   {context.Background(), text, TrainOptions{VocabSize: 300, Reserved: 45}, "it must be from 301"},
 	} {
 		_, err := TrainBPE(c.ctx, slices.Values(c.docs), c.o)
 		assert.ErrorContains(t, err, c.want, name)
