@@ -60,7 +60,40 @@ func BenchmarkLoopback(b *testing.B) {
 	}
 }
 
-// BenchmarkMillionURLs notes a million URLs and says how much memory they take.
+// noteURLs puts n URLs of a thousand hosts into a store and says how much memory they take.
+func noteURLs(t testing.TB, s *store, n int) (bytes uint64) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := 0; i < n; i += 1000 {
+		var links []found
+		for k := range 1000 {
+			u, _ := Normalize(nil, fmt.Sprintf("http://host%d.example/some/folder/page-number-%d.html", (i+k)%1000, i+k))
+			links = append(links, found{link{url: u.String()}, u})
+		}
+		require.NoError(t, s.commit(done{page: none}, nil, links))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Len(t, s.offsets, n)
+	return after.HeapAlloc - before.HeapAlloc
+}
+
+func TestAURLTakesLittleMemory(t *testing.T) {
+	const n = 20_000
+	f := newFrontier(Politeness{})
+	disk, err := vfs.OS(t.TempDir())
+	require.NoError(t, err)
+	defer disk.Close()
+	s, err := openStore(disk, archiveForTests, &Scope{MaxDepth: -1, AnyHost: true}, time.Now, f.push)
+	require.NoError(t, err)
+	defer s.close()
+	perURL := noteURLs(t, s, n) / n
+	require.Less(t, perURL, uint64(250), "bytes, of which a host has its share")
+	runtime.KeepAlive(f)
+}
+
+// BenchmarkMillionURLs notes a million URLs, and reads the log again.
 func BenchmarkMillionURLs(b *testing.B) {
 	for b.Loop() {
 		disk, err := vfs.OS(b.TempDir())
@@ -68,24 +101,11 @@ func BenchmarkMillionURLs(b *testing.B) {
 		f := newFrontier(Politeness{})
 		s, err := openStore(disk, archiveForTests, &Scope{MaxDepth: -1, AnyHost: true}, time.Now, f.push)
 		require.NoError(b, err)
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		for i := 0; i < 1_000_000; i += 1000 {
-			var links []found
-			for k := range 1000 {
-				u, _ := Normalize(nil, fmt.Sprintf("http://host%d.example/some/folder/page-number-%d.html", (i+k)%1000, i+k))
-				links = append(links, found{link{url: u.String()}, u})
-			}
-			require.NoError(b, s.commit(done{page: none}, nil, links))
-		}
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		require.Len(b, s.offsets, 1_000_000)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB")
-		start := time.Now()
+		b.ReportMetric(float64(noteURLs(b, s, 1_000_000))/1e6, "MB")
+		runtime.KeepAlive(f)
 		require.NoError(b, s.sync())
 		s.close()
+		start := time.Now()
 		s, err = openStore(disk, archiveForTests, &Scope{}, time.Now, func(uint32, string) {})
 		require.NoError(b, err)
 		b.ReportMetric(time.Since(start).Seconds(), "s-to-reopen")

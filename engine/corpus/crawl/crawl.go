@@ -1,6 +1,6 @@
 // Package crawl is a polite web crawler whose output is WARC files. It obeys robots.txt and its kin, keeps a distance
 // between requests, says who it is, and can be killed at any moment: started again on the same directory it goes on,
-// with no page lost and none twice in the archive.
+// with no page lost and none twice in the archive. It then also tries again what got no answer.
 //
 // State is one log and the archive, written through engine/vfs: log.go tells their protocol. The frontier hands pages
 // to workers host by host; a worker fetches, archives, and commits what it found.

@@ -110,7 +110,8 @@ func (f *fetcher) get(ctx context.Context, u *url.URL, v validators, limit int64
 
 // read reads and decodes the body. A body that breaks off in the middle is kept, and says so.
 func (r *response) read(got *http.Response, limit int64) error {
-	decoded, err := decode(io.LimitReader(got.Body, limit), got.Header.Values("Content-Encoding"))
+	received := &io.LimitedReader{R: got.Body, N: limit + 1}
+	decoded, err := decode(received, got.Header.Values("Content-Encoding"))
 	if err != nil {
 		return err
 	}
@@ -132,8 +133,6 @@ func (r *response) read(got *http.Response, limit int64) error {
 		r.body = buffer
 		var timeout net.Error
 		switch {
-		case err == io.EOF && int64(len(buffer)) == limit && got.ContentLength != limit:
-			r.truncated = warc.TruncatedLength // of an undecoded body
 		case err == io.EOF:
 		case len(buffer) == 0:
 			return err
@@ -141,6 +140,8 @@ func (r *response) read(got *http.Response, limit int64) error {
 			r.truncated = warc.TruncatedTime
 		case errors.Is(err, context.Canceled):
 			return err
+		case received.N <= 0:
+			r.truncated = warc.TruncatedLength
 		default: // the connection broke, or the encoding did
 			r.truncated = warc.TruncatedDisconnect
 		}

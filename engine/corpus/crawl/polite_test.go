@@ -2,6 +2,7 @@ package crawl
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"forja/engine/vfs"
 )
@@ -122,6 +124,17 @@ func TestHostsDoNotWaitForEachOther(t *testing.T) {
 	assert.Less(t, time.Since(start), 3*time.Second)
 }
 
+func TestASilentHostGetsAnotherChanceNextTime(t *testing.T) {
+	s, want := chain(t, 3)
+	up := s.Config.Handler
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	m := vfs.NewMem()
+	assert.Equal(t, map[string]int{"dead host": 1}, run(t, m, quick(s.URL+"/0")).Outcomes)
+	s.Config.Handler = up
+	run(t, m, quick())
+	assert.Equal(t, want, paths(archive(t, m)))
+}
+
 func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for v, want := range map[string]time.Duration{"120": 2 * time.Minute, "Fri, 02 Jan 2026 03:05:05 GMT": time.Minute, "Fri, 02 Jan 2026 03:00:00 GMT": 0, "-1": 0, "soon": 0, "": 0} {
@@ -177,4 +190,17 @@ func TestACrawlThatIsKilledGoesOn(t *testing.T) {
 		}
 	}
 	assert.LessOrEqual(t, asked, len(different)+3*4, "only requests in flight are repeated: as many as workers, at each of three kills")
+}
+
+func TestNothingRunsOnAfterACrawl(t *testing.T) {
+	s, _ := chain(t, 7)
+	before := goleak.IgnoreCurrent()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	o := quick(s.URL+"/0", "http://127.0.0.1:1/")
+	o.Delay, o.Every, o.Progress = 10*time.Millisecond, time.Millisecond, func(Progress) {}
+	_, err := Run(ctx, vfs.NewMem(), o)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	s.CloseClientConnections()
+	goleak.VerifyNone(t, before)
 }

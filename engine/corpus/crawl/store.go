@@ -97,7 +97,8 @@ func (s *store) replay(kind byte, offset int64, c *cursor) error {
 			}
 		}
 	case kindPage:
-		if d := c.done(); c.err == nil && int(d.page) < len(s.finished) {
+		d := c.done()
+		if c.err == nil && int(d.page) < len(s.finished) && d.outcome != outcomeFailed && d.outcome != outcomeHost { // those get another chance
 			s.settle(d, offset)
 		}
 	}
