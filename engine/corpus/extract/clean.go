@@ -56,7 +56,7 @@ func (p *page) chrome(i, total int32) bool {
 	case atom.Nav, atom.Dialog:
 		return share < 0.3
 	case atom.Footer:
-		return share < 0.2
+		return share < 0.2 && !(p.item[i] && p.hint[i]&hintPost != 0) // WordPress names a comment's author in its footer
 	case atom.Aside:
 		return share < 0.25
 	case atom.Header:
@@ -69,6 +69,9 @@ func (p *page) chrome(i, total int32) bool {
 		return false
 	}
 	h := p.hint[i]
+	if p.item[i] && h&(hintAuthor|hintDate) != 0 && p.chars[i] <= 100 {
+		return false // who wrote a message and when
+	}
 	switch {
 	case h&hintHidden != 0 && p.prose[i] == 0:
 		return true

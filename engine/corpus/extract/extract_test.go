@@ -69,6 +69,35 @@ func TestReadersCommentsAreNotTheArticle(t *testing.T) {
 	assert.NotContains(t, r.Text, "disagree")
 }
 
+func TestCommentsInNestedTablesKeepTheirQuestion(t *testing.T) {
+	var b strings.Builder
+	for k, who := range []string{"dan", "eve", "fay"} {
+		b.WriteString(`<tr class="athing comtr" id="4` + who + `"><td><table><tr><td class="ind"><td class="default"><span class="comhead"><a class="hnuser" href="u">` + who +
+			`</a> <span class="age"><a href="i">` + string(rune('1'+k)) + ` hours ago</a></span></span><div class="comment"><div class="commtext">` + who + ` thinks. ` + sentence + `<p>More of it.</div></div></table>`)
+	}
+	r := HTML([]byte("<body><table><tr><td><div class='toptext'>Why? "+sentence+sentence+"</div><table>"+b.String()+"</table></table>"), "")
+	assert.Equal(t, Forum, r.Type)
+	assert.Equal(t, "Why? "+strings.TrimSpace(sentence+sentence)+"\n\ndan\n1 hours ago\n\ndan thinks. "+strings.TrimSpace(sentence)+"\n\nMore of it.", strings.Join(strings.Split(r.Text, "\n\n")[:4], "\n\n"))
+	assert.Equal(t, 3, strings.Count(r.Text, "More of it."))
+}
+
+func TestEntriesOfABlogAreNoMessages(t *testing.T) {
+	var b strings.Builder
+	for range 5 {
+		b.WriteString(`<div class="post"><h2><a href="/entry">The title of one of the entries</a></h2><span class="author">Ana</span><p>` + sentence + `</p></div>`)
+	}
+	r := HTML([]byte("<body>"+b.String()+"</body>"), "")
+	assert.NotEqual(t, Forum, r.Type)
+	assert.Contains(t, r.Text, "The title of one of the entries")
+}
+
+func TestWhatIsAboutOtherTextsGoesWithItsHeading(t *testing.T) {
+	r := HTML([]byte(article("<p>"+strings.Repeat(sentence, 6)+"</p><h2>Related articles</h2><p>A fox in the city. "+sentence+"</p><h2>Sources</h2><p>"+sentence+"</p>")), "")
+	assert.NotContains(t, r.Text, "Related")
+	assert.NotContains(t, r.Text, "city")
+	assert.Contains(t, r.Text, "Sources\n\nThe quick")
+}
+
 func TestCharsetsComeFromMarkHeaderAndMeta(t *testing.T) {
 	latin := []byte(article("<p>Cora\xe7\xe3o. " + sentence + "</p>"))
 	for name, c := range map[string]struct {

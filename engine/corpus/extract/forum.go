@@ -70,7 +70,7 @@ func (p *page) discussion() (best discussion) {
 		if p.teasers(g.at) {
 			continue
 		}
-		best = discussion{posts: g.at, covered: g.covered, comments: strings.Contains(k, "comment") || strings.Contains(k, "repl")}
+		best = discussion{posts: g.at, covered: g.covered, comments: strings.Contains(k, "comment") || strings.Contains(k, "comtr") || strings.Contains(k, "repl")}
 		best.answers = best.comments || strings.Contains(k, "answer")
 	}
 	return best
@@ -94,7 +94,7 @@ func (p *page) teasers(at []int32) bool {
 	n := 0
 	for _, i := range at {
 		for k := i; k < min(p.nodes[i].end, i+60); k++ {
-			if t := p.nodes[k].tag; (t == atom.H1 || t == atom.H2 || t == atom.H3) && !p.out[k] && p.link[k] >= 20 && p.leadsAway(k) {
+			if t := p.nodes[k].tag; (t == atom.H1 || t == atom.H2 || t == atom.H3 || t == atom.H4) && !p.out[k] && p.link[k] >= 20 && p.leadsAway(k) {
 				n++
 				break
 			}

@@ -19,7 +19,12 @@ func HTML(raw []byte, contentType string) Result {
 		}
 	}
 	r := p.metadata()
+	prose := p.prose[0]
 	p.clean()
+	if prose > 1000 && p.chars[0] < 200 { // names that mislead: all is better than nothing
+		clear(p.out)
+		p.count()
+	}
 	w := &writer{max: maxText}
 	if p.forum(w) {
 		r.Type = Forum

@@ -110,8 +110,8 @@ func TestTextAgreesWithTheBenchmark(t *testing.T) {
 		}
 	}
 	// floors: a little under what was reached; each is above the best of the extractors in the data's README
-	floor := map[string]float64{"article": 0.940, "documentation": 0.919, "forum": 0.80, "service": 0.813, "product": 0.60,
-		"collection": 0.64, "listing": 0.69, "all": 0.84, "all held out": 0.82}
+	floor := map[string]float64{"article": 0.948, "documentation": 0.919, "forum": 0.81, "service": 0.818, "product": 0.63,
+		"collection": 0.65, "listing": 0.695, "all": 0.847, "all held out": 0.83, "forum held out": 0.835}
 	for _, kind := range []string{"article", "documentation", "forum", "service", "product", "collection", "listing", "all"} {
 		var line strings.Builder
 		for _, k := range []string{kind + " seen", kind + " held out", kind} {
