@@ -111,7 +111,7 @@ func (f *fetcher) get(ctx context.Context, u *url.URL, v validators, limit int64
 // read reads and decodes the body. A body that breaks off in the middle is kept, and says so.
 func (r *response) read(got *http.Response, limit int64) error {
 	received := &io.LimitedReader{R: got.Body, N: limit + 1}
-	decoded, err := decode(received, got.Header.Values("Content-Encoding"))
+	decoded, err := warc.DecodeContent(received, got.Header.Values("Content-Encoding"))
 	if err != nil {
 		return err
 	}

@@ -233,6 +233,11 @@ func FuzzReader(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(z.EncodeAll([]byte(record("1.1", "warcinfo", "", "a: b")), nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		for p := range Pages(bytes.NewReader(data), 1<<16) {
+			if len(p.Body) > 1<<16 {
+				t.Fatal("a page longer than asked for")
+			}
+		}
 		r, err := NewReader(bytes.NewReader(data))
 		if err != nil {
 			return

@@ -1,4 +1,4 @@
-package crawl
+package warc
 
 import (
 	"bufio"
@@ -19,8 +19,8 @@ const maxEncodings = 2
 // maxZstdWindow is what RFC 9659 lets a content encoding ask for.
 const maxZstdWindow = 8 << 20
 
-// decode undoes content encodings. It streams; the caller bounds what comes out.
-func decode(r io.Reader, encodings []string) (io.ReadCloser, error) {
+// DecodeContent undoes the values of Content-Encoding. It streams; the caller bounds what comes out.
+func DecodeContent(r io.Reader, encodings []string) (io.ReadCloser, error) {
 	var list []string
 	for e := range strings.SplitSeq(strings.ToLower(strings.Join(encodings, ",")), ",") {
 		if e = strings.TrimSpace(e); e != "" && e != "identity" {

@@ -1,0 +1,60 @@
+package warc
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func pages(t *testing.T, b []byte, limit int64) (all []Page, err error) {
+	for p, e := range Pages(bytes.NewReader(b), limit) {
+		if e != nil {
+			return all, e
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func TestThePagesOfAnArchive(t *testing.T) {
+	const common = "WARC-Date: 2026-01-02T03:04:05Z\r\nWARC-Target-URI: http://x/"
+	response := func(path, head, body string) string {
+		return record("1.1", "response", common+path+"\r\nContent-Type: application/http;msgtype=response\r\n", "HTTP/1.1 "+head+"\r\n\r\n"+body)
+	}
+	b := []byte(record("1.1", "warcinfo", common+"\r\n", "a: b") +
+		response("plain", "200 OK\r\nContent-Type: text/html", "<p>plain") +
+		response("packed", "200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip", string(zip("<p>packed"))) +
+		response("chunked", "200 OK\r\nTransfer-Encoding: chunked", "3\r\nchu\r\n4\r\nnked\r\n0\r\n\r\n") +
+		response("cut", "200 OK\r\nContent-Length: 100", "half") +
+		response("bomb", "200 OK\r\nContent-Encoding: gzip", string(zip(strings.Repeat("a", 100_000)))) +
+		response("gone", "404 Not Found", "sorry") +
+		response("nonsense", "hello", "") +
+		record("1.1", "revisit", common+"again\r\nContent-Type: application/http\r\n", "HTTP/1.1 200 OK\r\n\r\n") +
+		record("1.1", "conversion", common+"text\r\nContent-Type: text/plain\r\n", "texto"))
+	all, err := pages(t, b, 1000)
+	require.NoError(t, err)
+	var got []string
+	for _, p := range all {
+		got = append(got, p.URL+" "+p.ContentType+" "+p.Truncated+" "+string(p.Body[:min(9, len(p.Body))]))
+		assert.Equal(t, 2026, p.Date.Year())
+		assert.LessOrEqual(t, len(p.Body), 1000)
+	}
+	assert.Equal(t, []string{"http://x/plain text/html  <p>plain", "http://x/packed text/html  <p>packed", "http://x/chunked   chunked", "http://x/cut  disconnect half",
+		"http://x/bomb  length aaaaaaaaa", "http://x/text text/plain  texto"}, got)
+	_, err = pages(t, b[:len(b)-10], 1000)
+	assert.Error(t, err, "a file that ends in the middle of a record")
+}
+
+func TestThePagesThatWgetKept(t *testing.T) {
+	b, err := os.ReadFile("testdata/wget.warc.gz")
+	require.NoError(t, err)
+	all, err := pages(t, b, 1<<20)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(all), 2)
+	assert.Equal(t, "http://127.0.0.1:8765/", all[0].URL)
+	assert.Equal(t, "text/html", all[0].ContentType)
+}
