@@ -49,13 +49,18 @@ func (p *page) aside(root int32) {
 			continue
 		}
 		p.out[top] = true
-		last := p.nodes[top].end
-		for c := last; c < p.nodes[p.nodes[top].parent].end; c = p.nodes[c].end {
-			if isHeading[p.nodes[c].tag] && level(p.nodes[c].tag) <= level(x.tag) || float64(p.chars[c]) > most {
+		last, end, left := p.nodes[top].end, p.nodes[p.nodes[top].parent].end, most
+		for c := last; c < end; c = p.nodes[c].end {
+			if left -= float64(p.chars[c]); left < 0 || isHeading[p.nodes[c].tag] && level(p.nodes[c].tag) <= level(x.tag) {
 				break
 			}
-			p.out[c] = true
 			last = p.nodes[c].end
+		}
+		for c := p.nodes[top].end; c < last; c = p.nodes[c].end {
+			if left < 0 && p.prose[c]*2 > p.chars[c] && p.linkShare(c) < 0.3 {
+				break // an inset: the text goes on below it
+			}
+			p.out[c] = true
 		}
 		i = last - 1
 	}

@@ -69,16 +69,19 @@ func (p *page) code(root int32) bool {
 	return n >= 3
 }
 
-// once leaves out lines of some length that were there before: pages repeat parts for narrow screens.
+// once leaves out lines of some length that were there before: pages repeat parts for narrow screens. A line that is repeated
+// at once is meant so.
 func once(text string) string {
 	seen := map[string]bool{}
 	var b strings.Builder
+	last := ""
 	for line := range strings.Lines(text) {
 		if k := strings.TrimSpace(line); len(k) >= 30 {
-			if seen[k] {
+			if seen[k] && k != last {
 				continue
 			}
 			seen[k] = true
+			last = k
 		}
 		b.WriteString(line)
 	}

@@ -101,11 +101,15 @@ func (p *page) count() {
 	}
 }
 
-// letters counts characters that are not white space.
+// letters counts characters that are not white space; those of Chinese, Japanese and Korean, which say as much as several
+// letters of an alphabet, count thrice.
 func letters(s string) (n int) {
 	for k := 0; k < len(s); k++ {
 		if c := s[k]; c > ' ' && utf8.RuneStart(c) {
 			n++
+			if 0xe3 <= c && c <= 0xed {
+				n += 2
+			}
 		}
 	}
 	return n

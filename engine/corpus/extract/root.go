@@ -24,7 +24,7 @@ func (p *page) root() int32 {
 	for {
 		next := int32(-1)
 		p.children(at, func(c int32) {
-			if float64(weight[c]) >= float64(total)*0.75 && !isHeading[p.nodes[c].tag] {
+			if float64(weight[c]) >= float64(total)*0.7 && !isHeading[p.nodes[c].tag] {
 				next = c
 			}
 		})
