@@ -25,8 +25,8 @@ func (a *app) corpusExtractCmd() *cobra.Command {
 	var url string
 	c := &cobra.Command{Use: "extract FILE...", Short: "the text of web pages and other documents",
 		Long: "extract finds the text of HTML pages (articles, documentation, forums, products, lists: the kind is found out), EPUB, mbox,\n" +
-			"Markdown and plain text, as they are or packed with gzip. - is standard input.",
-		Example: "  forja corpus extract page.html\n  forja corpus extract --jsonl pages/*.html > documents.jsonl",
+			"Markdown and plain text, as they are or packed with gzip, and of the pages in WARC files. - is standard input.",
+		Example: "  forja corpus extract page.html\n  forja corpus extract --jsonl pages/*.html > documents.jsonl\n  forja corpus extract --jsonl site/warc/*.warc.gz > documents.jsonl",
 		Args:    cobra.MinimumNArgs(1)}
 	c.Flags().BoolVar(&lines, "jsonl", false, `one {"id","text","title","lang","type",...} per file, in order; id is the file's name`)
 	c.Flags().StringVar(&url, "url", "", "where the only file came from")
@@ -52,12 +52,26 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 			if ctx.Err() != nil {
 				return
 			}
-			one := make(chan done, 1)
-			queue <- one
-			go func() {
-				d, err := a.extractFile(name, url)
-				one <- done{d, err}
-			}()
+			start := func(document func() (corpus.Document, error)) {
+				one := make(chan done, 1)
+				queue <- one
+				go func() {
+					d, err := document()
+					one <- done{d, err}
+				}()
+			}
+			if !isArchive(name) {
+				start(func() (corpus.Document, error) { return a.extractFile(name, url) })
+				continue
+			}
+			for page, err := range archivePages(ctx, name) {
+				start(func() (corpus.Document, error) {
+					if err != nil {
+						return corpus.Document{}, err
+					}
+					return extractPage(page, filepath.Base(name))
+				})
+			}
 		}
 	}()
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
@@ -67,6 +81,8 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 		d := <-one
 		switch {
 		case broken != nil: // let the others end
+		case errors.Is(d.err, errNoText):
+			continue
 		case d.err != nil:
 			failed++
 			a.talk.printf("! %v", d.err)
@@ -84,7 +100,7 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d files gave no document", failed, len(files))
+		return fmt.Errorf("%d of %d files gave no document", failed, written)
 	}
 	return nil
 }
