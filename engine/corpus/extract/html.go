@@ -31,7 +31,7 @@ func HTML(raw []byte, contentType string) Result {
 		r.Text = strings.TrimSpace(w.b.String())
 		return r
 	}
-	root := p.root()
+	root := p.root(r.Type)
 	list := r.Type != Product && p.prose[root]*4 < p.chars[root] && p.link[root]*3 > p.chars[root]
 	if !list {
 		p.aside(root)

@@ -1,9 +1,13 @@
 package extract
 
-import "golang.org/x/net/html/atom"
+import (
+	"strings"
+
+	"golang.org/x/net/html/atom"
+)
 
 // root finds the element that holds the content: from the body down, as long as one child has most of the running text.
-func (p *page) root() int32 {
+func (p *page) root(kind string) int32 {
 	at := p.body
 	weight := p.prose
 	if p.prose[at] < 500 {
@@ -15,8 +19,12 @@ func (p *page) root() int32 {
 			i = p.nodes[i].end - 1
 			continue
 		}
-		x := &p.nodes[i]
-		if (x.tag == atom.Main || p.get(i, "role") == "main" || p.get(i, "itemprop") == "articleBody") && float64(weight[i]) > 0.5*float64(total) {
+		share := float64(weight[i]) / float64(max(total, 1))
+		switch tag := p.nodes[i].tag; {
+		case share <= 0.5:
+			i = p.nodes[i].end - 1
+		case tag == atom.Main, tag == atom.Article, p.get(i, "role") == "main", p.get(i, "itemprop") == "articleBody",
+			share > 0.7 && kind == Article && p.articleBody(i):
 			at = i
 		}
 	}
@@ -33,6 +41,20 @@ func (p *page) root() int32 {
 		}
 		at = next
 	}
+}
+
+// articleBody reports whether an element is by its name the text of an article.
+func (p *page) articleBody(i int32) bool {
+	if p.hint[i]&hintContent == 0 {
+		return false
+	}
+	names := strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(clip(p.get(i, "class")+" "+p.get(i, "id"), 400)))
+	for _, n := range []string{"articlebody", "entrycontent", "postcontent", "articlecontent", "articletext", "storybody", "postbody"} {
+		if strings.Contains(names, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // parallel reports whether running text stands beside the child that has most of it, in elements of the same make: sections of one text.
