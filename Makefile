@@ -3,6 +3,7 @@
 GO ?= go
 export CGO_ENABLED = 0
 TESTFLAGS ?=
+CPU := ./kernels ./kernels/kerneltest ./kernels/cpu/... # what depends on the processor's instruction set
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
@@ -17,11 +18,11 @@ build: ## build ./forja
 test: ## run the tests, in a few minutes on two cores
 	$(GO) test $(TESTFLAGS) ./...
 
-test-all: ## run the long tests too: every CPU tier, long simulations
+test-all: ## run the long tests too: every CPU tier, all cases on the simulated cards
 	FORJA_LONG=1 $(GO) test $(TESTFLAGS) -timeout 15m ./...
-	FORJA_CPU=avx512 $(GO) test $(TESTFLAGS) ./kernels/... ./engine/graph ./engine/train
-	FORJA_CPU=avx2 $(GO) test $(TESTFLAGS) ./kernels/... ./engine/graph ./engine/train
-	$(GO) test $(TESTFLAGS) -tags noasm ./kernels/... ./engine/graph
+	FORJA_CPU=avx512 $(GO) test $(TESTFLAGS) -skip Simulated $(CPU) ./engine/graph ./engine/train
+	FORJA_CPU=avx2 $(GO) test $(TESTFLAGS) -skip Simulated $(CPU) ./engine/graph ./engine/train
+	$(GO) test $(TESTFLAGS) -tags noasm $(CPU) ./kernels/cuda/sim/interp ./engine/graph
 
 race: ## run concurrent packages under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race -short ./kernels/cpu/par ./kernels ./kernels/cuda/driver ./kernels/cuda/sim ./engine/data/... ./engine/sched/... ./engine/vfs/... ./tokenizer/...
