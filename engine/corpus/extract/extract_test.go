@@ -124,6 +124,13 @@ func utf16be(s string) []byte {
 	return b
 }
 
+func TestABodyThatBeginsInTheHeadOrEndsEarlyLosesNothing(t *testing.T) {
+	p := "<p>" + sentence + sentence + "</p>"
+	for _, page := range []string{"<html><head><title>x</title><body></head>" + p, "<html><head></head><body></body>" + p, "<title>x</title>" + p, "<head>" + p + "</head>"} {
+		assert.Equal(t, strings.TrimSpace(sentence+sentence), HTML([]byte(page), "").Text, page)
+	}
+}
+
 func TestHostilePagesTakeBoundedTime(t *testing.T) {
 	p := "<p>" + sentence + "</p>"
 	for name, page := range map[string]string{

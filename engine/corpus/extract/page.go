@@ -62,6 +62,9 @@ func measure(t *tree) *page {
 		p.hint[i] = h
 	}
 	p.count()
+	if p.chars[p.body]*2 < p.chars[0] { // text before or after a body that ended early
+		p.body = 0
+	}
 	return p
 }
 

@@ -179,6 +179,8 @@ func (b *builder) start(z *html.Tokenizer, tag atom.Atom, name []byte, more bool
 		b.closeUp(isA, anyScope)
 	case atom.Option, atom.Optgroup:
 		b.closeUp(isOption, selectScope)
+	case atom.Body:
+		b.closeUp(isHead, anyScope)
 	}
 	if b.openP > 0 && isBlock[tag] && tag != atom.Li && tag != atom.Td && tag != atom.Th && tag != atom.Tr {
 		b.closeUp(isP, anyScope)
@@ -295,6 +297,7 @@ var (
 	isA         = set(atom.A)
 	isP         = set(atom.P)
 	isOption    = set(atom.Option)
+	isHead      = set(atom.Head)
 	listScope   = set(atom.Ul, atom.Ol, atom.Menu, atom.Table, atom.Td, atom.Th, atom.Section, atom.Article)
 	defScope    = set(atom.Dl, atom.Table, atom.Td, atom.Th)
 	tableScope  = set(atom.Table)
