@@ -71,7 +71,7 @@ func parses(t *testing.T, where, line string) {
 	if !assert.NoError(t, err, "%s: %s", where, line) {
 		return
 	}
-	if len(rest) > 0 && c.HasSubCommands() && c != root {
+	if takesMore := strings.Contains(c.Use, " "); len(rest) > 0 && c.HasSubCommands() && c != root && !takesMore {
 		assert.Fail(t, "unknown verb", "%s: %s", where, line)
 	}
 	if err := c.ParseFlags(rest); errors.Is(err, pflag.ErrHelp) || !assert.NoError(t, err, "%s: %s", where, line) {
