@@ -171,7 +171,7 @@ func exactly(in io.Reader, out *bufio.Writer, unit dedup.Unit, jsonl bool) (resu
 		}
 		b := line.JSON
 		if removed > 0 {
-			if b, err = appendText(nil, line.JSON, text); err != nil {
+			if b, err = appendField(nil, line.JSON, "text", text); err != nil {
 				return result, err
 			}
 			b = b[:len(b)-1]

@@ -17,6 +17,7 @@ import (
 
 	"forja/engine/corpus"
 	"forja/engine/corpus/filter"
+	"forja/engine/corpus/lang"
 )
 
 // A filterFlags is how the verbs that judge documents do it.
@@ -39,7 +40,7 @@ func (f *filterFlags) add(c *cobra.Command) {
 	f.config = filter.Default()
 	fs := c.Flags()
 	fs.StringVar(&f.only, "only", "", "apply one filter: "+strings.Join(filter.Filters(), ", "))
-	fs.StringSliceVar(&f.config.Languages, "languages", nil, "keep documents of these languages")
+	fs.StringSliceVar(&f.config.Languages, "languages", nil, "keep documents of these languages; documents that name none are told")
 	fs.StringVar(&f.config.Language, "language", f.config.Language, "language of documents that tell none")
 	for i, l := range listNames {
 		fs.StringVar(&f.lists[i], "url."+l[0], "", "file with a block list: "+l[1])
@@ -135,6 +136,16 @@ func (f *filterFlags) checker() *filter.Checker {
 		return filter.NewOnly(f.config, f.only)
 	}
 	return filter.New(f.config)
+}
+
+// tell gives a document that names no language its own, if that matters, and says how sure it is.
+func (f *filterFlags) tell(d *corpus.Document) (score float64) {
+	if d.Lang != "" || len(f.config.Languages) == 0 {
+		return 1
+	}
+	g := lang.Default().Detect(d.Text)
+	d.Lang = g.Lang
+	return g.Score
 }
 
 // contaminated is a verdict on a document that the recipe keeps.
@@ -238,7 +249,8 @@ func (a *app) corpusFilterCmd() *cobra.Command {
 			}
 			checker := checkers.Get().(*filter.Checker)
 			defer checkers.Put(checker)
-			v := checker.Check(d, 1)
+			score := f.tell(&d)
+			v := checker.Check(d, score)
 			f.contaminated(&v)
 			var r filter.Redactions
 			if v.Keep && redact {
@@ -249,7 +261,7 @@ func (a *app) corpusFilterCmd() *cobra.Command {
 			case verdicts:
 				return appendVerdict(dst, d.ID, v)
 			case documents && v.Keep:
-				return appendText(dst, line, v.Text)
+				return appendField(dst, line, "text", v.Text)
 			}
 			return dst, nil
 		})
@@ -283,8 +295,8 @@ func appendVerdict(dst []byte, id string, v filter.Verdict) ([]byte, error) {
 	return append(append(dst, b...), '\n'), err
 }
 
-// appendText appends a document with another text; its other fields stay as they are.
-func appendText(dst, line []byte, text string) ([]byte, error) {
+// appendField appends a document with another value in one field; its other fields stay as they are.
+func appendField(dst, line []byte, name, value string) ([]byte, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil {
 		return nil, err
@@ -292,10 +304,10 @@ func appendText(dst, line []byte, text string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(text); err != nil {
+	if err := e.Encode(value); err != nil {
 		return nil, err
 	}
-	fields["text"] = slices.Clone(b.Bytes())
+	fields[name] = slices.Clone(b.Bytes())
 	b.Reset()
 	err := e.Encode(fields)
 	return append(dst, b.Bytes()...), err
@@ -325,7 +337,8 @@ func (a *app) corpusExplainCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		findings, v := f.checker().Explain(d, 1)
+		score := f.tell(&d)
+		findings, v := f.checker().Explain(d, score)
 		if n := f.contamination.Find(v.Text); len(f.evaluation) > 0 {
 			findings = append(findings, filter.Finding{Filter: "decontaminate", Rule: "contaminated", Value: float64(n), OK: n == 0})
 		}

@@ -101,15 +101,27 @@ func TestNearAndExactDuplicatesAreRemoved(t *testing.T) {
 	assert.Contains(t, forjaIn(t, docs, "corpus", "dedup", "--json").done(t).stdout, `"kept": 2`)
 }
 
+func TestLanguagesOfDocumentsAreTold(t *testing.T) {
+	docs := lineOf(t, map[string]string{"id": "a", "text": prose("a mill")}) + "{\"id\":7,\"text\":\"O moinho antigo ficava perto do rio, e ninguém na aldeia sabia quem o construíra.\"}\n"
+	r := forjaIn(t, docs, "corpus", "lang", "--jsonl").done(t)
+	assert.Regexp(t, `^{"id":"a","lang":"en","score":(1.0000|0.99..)}\n{"id":7,"lang":"pt","score":0.9...}\n$`, r.stdout)
+	assert.Contains(t, forjaIn(t, docs, "corpus", "lang", "--documents").done(t).stdout, `{"id":7,"lang":"pt","text":`)
+	assert.Regexp(t, `^en  1.000\n$`, forjaIn(t, prose("a mill"), "corpus", "lang").done(t).stdout)
+	assert.Contains(t, forja(t, "corpus", "lang", "--list").done(t).stdout, " pt ")
+	docs = lineOf(t, map[string]string{"id": "a", "text": prose("a mill")})
+	assert.Contains(t, forjaIn(t, docs, "corpus", "filter", "--jsonl", "--languages", "pt,es").done(t).stdout, `"reason":"language"`)
+	assert.Contains(t, forjaIn(t, docs, "corpus", "filter", "--jsonl", "--languages", "en").done(t).stdout, `"keep":true`)
+}
+
 func TestWrongUseOfFiltersStartsNothing(t *testing.T) {
 	for _, args := range [][]string{
 		{"filter", "--only", "magic"}, {"filter", "--jsonl", "--documents"}, {"filter", "--url.words", "nowhere"}, {"filter", "--decontaminate", "nowhere"},
-		{"dedup", "--clusters"}, {"dedup", "--exact", "word"}, {"dedup", "--dedup.bands", "0"}, {"dedup", "--dedup.memory", "0"}, {"explain", "--id", "a"},
+		{"dedup", "--clusters"}, {"dedup", "--exact", "word"}, {"dedup", "--dedup.bands", "0"}, {"dedup", "--dedup.memory", "0"}, {"explain", "--id", "a"}, {"lang", "--jsonl", "--documents"},
 	} {
 		r := forjaIn(t, "{}\n", append([]string{"corpus"}, args...)...)
 		assert.Equal(t, exitUsage, r.code, "%v: %s", args, r.err)
 	}
-	for _, verb := range []string{"filter", "dedup"} {
+	for _, verb := range []string{"filter", "dedup", "lang"} {
 		r := forjaIn(t, "{\"text\":\"a\"}\nnonsense\n", "corpus", verb, "--jsonl")
 		assert.Equal(t, exitFailed, r.code)
 		assert.Contains(t, r.err, "not a document")

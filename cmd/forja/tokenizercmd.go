@@ -101,6 +101,6 @@ func (a *app) corpusCmd() *cobra.Command {
 		}
 		c.AddCommand(sub)
 	}
-	c.AddCommand(a.corpusExtractCmd(), a.corpusFilterCmd(), a.corpusExplainCmd(), a.corpusDedupCmd())
+	c.AddCommand(a.corpusExtractCmd(), a.corpusFilterCmd(), a.corpusExplainCmd(), a.corpusDedupCmd(), a.corpusLangCmd())
 	return c
 }

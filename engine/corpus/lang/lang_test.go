@@ -1,13 +1,11 @@
 package lang
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"os"
 	"path/filepath"
-
-	"bytes"
-	"forja/engine/corpus"
 	"strings"
 	"testing"
 
@@ -15,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
+
+	"forja/engine/corpus"
 )
 
 // sentences are translations of one text in the words of the testers.
