@@ -199,9 +199,9 @@ func TestBlanksBecomePiecesWhereWanted(t *testing.T) {
 
 func TestCoverageDecidesWhichCharactersArePieces(t *testing.T) {
 	docs := []string{strings.Repeat("aaaa bbb cc ", 50) + "z"}
-	p, pieces := trainPieces(t, TrainUnigram, docs, SentencePieceOptions{VocabSize: 3 + 256 + 8})
+	_, pieces := trainPieces(t, TrainUnigram, docs, SentencePieceOptions{VocabSize: 3 + 256 + 8})
 	assert.Contains(t, pieces, "z")
-	p, pieces = trainPieces(t, TrainUnigram, docs, SentencePieceOptions{VocabSize: 3 + 256 + 8, Coverage: 0.99})
+	p, pieces := trainPieces(t, TrainUnigram, docs, SentencePieceOptions{VocabSize: 3 + 256 + 8, Coverage: 0.99})
 	assert.NotContains(t, strings.Join(pieces[3+256:], ""), "z")
 	assert.Equal(t, "z", p.Decode(p.Encode("z")), "by its byte")
 	p, _ = trainPieces(t, TrainUnigram, docs, SentencePieceOptions{VocabSize: 11, Coverage: 0.99, NoBytes: true})

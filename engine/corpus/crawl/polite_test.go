@@ -100,7 +100,9 @@ func TestRobotsMayBeElsewhere(t *testing.T) {
 	for hops, allowed := range map[int]bool{3: false, 5: false, 7: true} {
 		s := newSite(t, map[string]string{"/": "page", "/hop0": "User-agent: *\nDisallow: /"})
 		to := func(n int) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, fmt.Sprintf("/hop%d", n), 301) }
+			return func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, fmt.Sprintf("/hop%d", n), http.StatusMovedPermanently)
+			}
 		}
 		for n := 1; n < hops; n++ {
 			s.mux[fmt.Sprintf("/hop%d", n)] = to(n - 1)

@@ -91,8 +91,6 @@ type ending struct {
 	at     int32
 	breaks int
 	fence  bool
-	row    bool
-	cell   bool
 }
 
 // render writes the subtree of root, without what is left out.
