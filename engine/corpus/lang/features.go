@@ -44,7 +44,7 @@ func letterOf(r rune) rune {
 }
 
 // features appends the rows of a text's n-grams. Words are read with a space on either side, and each character that is
-// read ends an n-gram: one of four characters, and by turns one of three, two, three and one.
+// read ends an n-gram of four characters, and every second one also one of, by turns, three, two, three characters or one. Ideographs, kana and syllables of Hangul end n-grams of one and of two.
 func features(rows []uint32, text string) []uint32 {
 	window := uint64(' ') // the last four characters, 16 bits each
 	for i, at := 0, 0; i <= len(text); {
@@ -75,7 +75,13 @@ func features(rows []uint32, text string) []uint32 {
 			continue
 		}
 		window = window<<16 | c
-		rows = append(rows, rowOf(window, 4), rowOf(window, turns[at&3]))
+		if c >= 0x2e80 { // an ideograph, kana or a syllable of Hangul says as much as several letters
+			rows = append(rows, rowOf(window, 1), rowOf(window, 2))
+			continue
+		}
+		if rows = append(rows, rowOf(window, 4)); at&1 == 0 {
+			rows = append(rows, rowOf(window, turns[at>>1&3]))
+		}
 		at++
 	}
 	return rows

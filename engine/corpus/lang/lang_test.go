@@ -243,3 +243,30 @@ func sharedData(t testing.TB, name string) string {
 	}
 	return path
 }
+
+func BenchmarkDetectLines(b *testing.B) {
+	for _, name := range []string{"en-01", "pt-01"} {
+		f, err := os.Open(sharedData(b, "corpus/"+name+".jsonl.gz"))
+		require.NoError(b, err)
+		defer f.Close()
+		z, err := gzip.NewReader(f)
+		require.NoError(b, err)
+		var lines []string
+		bytes := 0
+		for d, err := range corpus.Read(z) {
+			require.NoError(b, err)
+			for text := d.Text; len(text) > 200 && bytes < 4<<20; text = text[200:] {
+				lines = append(lines, text[:200])
+				bytes += 200
+			}
+		}
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(bytes))
+			for b.Loop() {
+				for _, line := range lines {
+					Default().Detect(line)
+				}
+			}
+		})
+	}
+}

@@ -81,7 +81,10 @@ var buffers = sync.Pool{New: func() any { return new([]uint32) }}
 func (s *sums) probability(m *Model, language int) float64 {
 	total := 0.0
 	for l := range m.languages {
-		total += math.Exp((float64(s.all[l]) - float64(s.all[language])) * step / m.softness)
+		more := (float64(s.all[l]) - float64(s.all[language])) * step / m.softness
+		if more > -40 { // the rest together would not change a float64
+			total += math.Exp(more)
+		}
 	}
 	return 1 / total
 }

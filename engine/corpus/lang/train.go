@@ -51,7 +51,7 @@ func (t *Trainer) Model() *Model {
 		best, seen := math.Inf(-1), 0.0
 		for l := range t.languages {
 			seen += t.counts[l][row]
-			logs[l] = math.Log((t.counts[l][row] + smoothing) / (t.totals[l] + smoothing*(1<<tableBits)))
+			logs[l] = math.Log(t.counts[l][row]/max(1, t.totals[l]) + floor)
 			best = max(best, logs[l])
 		}
 		if seen == 0 { // it says nothing
@@ -65,7 +65,9 @@ func (t *Trainer) Model() *Model {
 	return m
 }
 
-const smoothing = 0.5
+// floor is the probability of n-grams that were not seen. It is the same for all languages: were it less for those with more
+// text, texts in none of them would be taken for the one with the least.
+const floor = 2e-7
 
 // Calibrate chooses the softness under which texts of known languages are likeliest, if one in a hundred of them is not in
 // the language it is said to be in: it makes scores mean what they say.
