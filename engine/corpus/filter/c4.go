@@ -75,6 +75,7 @@ func (c *Checker) lineRules(text string) {
 
 // badWords says that a line has too few words or one that is too long.
 func (r *C4) badWords(line string) bool {
+	short := r.MaxWordLength <= 0 || len(line) <= r.MaxWordLength // no word can be too long
 	words, length := 0, 0
 	for i := 0; i < len(line); {
 		c, n := class(line, i)
@@ -83,7 +84,9 @@ func (r *C4) badWords(line string) bool {
 			continue
 		}
 		if length++; length == 1 {
-			words++
+			if words++; short && words >= r.MinLineWords {
+				return false
+			}
 		}
 		if r.MaxWordLength > 0 && length > r.MaxWordLength {
 			return true

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -32,6 +33,10 @@ func (c *Checker) lineShares(text string) {
 			dup += chars
 		}
 	}
+	enough := math.MaxInt // words, after which it does not matter how many there are
+	if c.each == nil && limits.MaxNewlines > 0 {
+		enough = int(min(1e9, float64(newlines)/limits.MaxNewlines)) + 1
+	}
 	if lines == 0 {
 		c.least(finewebFilter, "empty", 0, 1)
 		return
@@ -39,7 +44,7 @@ func (c *Checker) lineShares(text string) {
 	_ = c.least(finewebFilter, "line_punct_ratio", float64(punctuated)/float64(lines), limits.MinPunctuated) &&
 		c.most(finewebFilter, "short_line_ratio", float64(short)/float64(lines), limits.MaxShort) &&
 		c.most(finewebFilter, "char_dup_ratio", float64(dup)/float64(utf8.RuneCountInString(text)-newlines), limits.MaxDupChars) &&
-		c.most(finewebFilter, "list_ratio", float64(newlines)/float64(max(1, countWords(text))), limits.MaxNewlines)
+		c.most(finewebFilter, "list_ratio", float64(newlines)/float64(max(1, countWords(text, enough))), limits.MaxNewlines)
 }
 
 // terminal says that a line ends in terminal punctuation: a quote, or what Unicode calls a sentence terminal.

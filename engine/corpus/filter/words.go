@@ -150,12 +150,14 @@ func scan(words []word, text string) []word {
 	}
 }
 
-func countWords(text string) (n int) {
-	for i := 0; ; n++ {
+// countWords counts up to as many words as are enough.
+func countWords(text string, enough int) (n int) {
+	for i := 0; n < enough; n++ {
 		start, end, _, _ := nextWord(text, i)
 		if start == len(text) {
-			return n
+			break
 		}
 		i = end
 	}
+	return n
 }
