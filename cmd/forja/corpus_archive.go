@@ -56,7 +56,6 @@ func extractPage(p warc.Page, archive string) (corpus.Document, error) {
 		return corpus.Document{}, fmt.Errorf("%s in %s: %w", p.URL, archive, err)
 	}
 	sum := sha256.Sum256(p.Body)
-	lang, _, _ := strings.Cut(r.Lang, "-")
-	return corpus.Document{ID: p.ID, URL: p.URL, Text: r.Text, Title: r.Title, Lang: lang, Type: r.Type, Date: r.Date, License: r.License,
+	return corpus.Document{ID: p.ID, URL: p.URL, Text: r.Text, Title: r.Title, Lang: languageOf(r), Type: r.Type, Date: r.Date, License: r.License,
 		Source: archive, SHA256: hex.EncodeToString(sum[:])}, nil
 }

@@ -18,7 +18,22 @@ import (
 
 	"forja/engine/corpus"
 	"forja/engine/corpus/extract"
+	"forja/engine/corpus/lang"
 )
+
+// sureLanguage is the score from which on a language that a page does not declare is believed: FineWeb's.
+const sureLanguage = 0.65
+
+// languageOf is the language that a document declares, or else the one that its text is in, if that is clear.
+func languageOf(r extract.Result) string {
+	if declared, _, _ := strings.Cut(r.Lang, "-"); declared != "" {
+		return declared
+	}
+	if g := lang.Default().Detect(r.Text); g.Score >= sureLanguage {
+		return g.Lang
+	}
+	return ""
+}
 
 func (a *app) corpusExtractCmd() *cobra.Command {
 	var lines bool
@@ -133,7 +148,6 @@ func (a *app) extractFile(name, url string) (corpus.Document, error) {
 		return corpus.Document{}, fmt.Errorf("%s: %w", name, err)
 	}
 	sum := sha256.Sum256(b)
-	lang, _, _ := strings.Cut(r.Lang, "-")
-	return corpus.Document{ID: base, URL: url, Text: r.Text, Title: r.Title, Lang: lang, Type: r.Type, Date: r.Date,
+	return corpus.Document{ID: base, URL: url, Text: r.Text, Title: r.Title, Lang: languageOf(r), Type: r.Type, Date: r.Date,
 		License: r.License, SHA256: hex.EncodeToString(sum[:])}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,4 +48,18 @@ func TestFilesBecomeDocumentsInTheirOrder(t *testing.T) {
 	assert.Contains(t, r.stdout, `"id":"c.md"`)
 	assert.Contains(t, r.err, "none.html")
 	assert.Contains(t, r.err, "2 of 3 files gave no document")
+}
+
+func TestAPageThatDeclaresNoLanguageIsInThatOfItsText(t *testing.T) {
+	const text = "<p>A forja está quente, o ferro está na bigorna e o ferreiro já levantou o martelo para bater mais uma vez antes que o metal esfrie.</p>"
+	for html, want := range map[string]string{
+		"<html><body>" + text + "</body></html>":                "pt",
+		`<html lang="en-GB"><body>` + text + "</body></html>":   "en",
+		"<html><body><p>1 2 3 4 5 6 7 8 9 10</p></body></html>": "",
+	} {
+		r := forja(t, "corpus", "extract", "--jsonl", write(t, "page.html", html)).done(t)
+		var d struct{ Lang string }
+		require.NoError(t, json.Unmarshal([]byte(r.stdout), &d))
+		assert.Equal(t, want, d.Lang, html)
+	}
 }
