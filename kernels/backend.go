@@ -132,6 +132,16 @@ type Epilogue struct {
 	Residual Tensor     // (M,N), added last; may be exactly the destination, which changes no bit of the result
 }
 
+// Columns is the epilogue of the columns [lo, hi) of a product.
+func (e Epilogue) Columns(lo, hi int) Epilogue {
+	for _, t := range []*Tensor{&e.Bias, &e.Pre, &e.Residual} {
+		if !t.Nil() {
+			*t = t.Columns(lo, hi)
+		}
+	}
+	return e
+}
+
 // Projections are matrix products and table look-ups, and their gradients.
 type Projections interface {
 	// Linear is y(M,N) = f(s·x(M,K)·w(N,K)ᵀ + bias) + residual.

@@ -99,12 +99,9 @@ func (c *checker) SoftmaxGrad(dx, dy, y Tensor) {
 	c.sole([]Tensor{dx}, []Tensor{dy}, y)
 }
 
-func (c *checker) Linear(y, x, w Tensor, e Epilogue) {
-	c.begin("Linear")
-	m, n, k := y.Rows(), y.Cols(), x.Cols()
-	c.float("y", y, m, n)
-	c.float("x", x, m, k)
-	c.float("w", w, n, k)
+// finished checks the epilogue of a projection y of operands.
+func (c *checker) finished(y Tensor, e Epilogue, operands ...Tensor) {
+	m, n := y.Rows(), y.Cols()
 	c.that(e.Act <= Tanh, "unknown activation %d", e.Act)
 	if !e.Bias.Nil() {
 		c.vec("bias", e.Bias, n, F32, BF16)
@@ -116,16 +113,13 @@ func (c *checker) Linear(y, x, w Tensor, e Epilogue) {
 		c.float("residual", e.Residual, m, n)
 	}
 	c.sole([]Tensor{y}, []Tensor{e.Residual})
-	c.sole([]Tensor{y, e.Pre}, nil, x, w, e.Bias)
+	c.sole([]Tensor{y, e.Pre}, nil, append(operands, e.Bias)...)
 	c.sole([]Tensor{e.Pre}, nil, e.Residual)
 }
 
-func (c *checker) LinearDX(dx, dy, w Tensor, e Epilogue) {
-	c.begin("LinearDX")
-	m, n, k := dx.Rows(), dy.Cols(), dx.Cols()
-	c.float("dx", dx, m, k)
-	c.float("dy", dy, m, n)
-	c.float("w", w, n, k)
+// finishedDX checks the epilogue of a projection's gradient dx.
+func (c *checker) finishedDX(dx Tensor, e Epilogue, operands ...Tensor) {
+	m, k := dx.Rows(), dx.Cols()
 	c.that(e.Bias.Nil(), "bias must be absent")
 	c.that((e.Act == NoActivation) == e.Pre.Nil() && e.Act <= Tanh, "activation and pre go together")
 	if !e.Pre.Nil() {
@@ -134,7 +128,25 @@ func (c *checker) LinearDX(dx, dy, w Tensor, e Epilogue) {
 	if !e.Residual.Nil() {
 		c.float("residual", e.Residual, m, k)
 	}
-	c.sole([]Tensor{dx}, []Tensor{e.Pre, e.Residual}, dy, w)
+	c.sole([]Tensor{dx}, []Tensor{e.Pre, e.Residual}, operands...)
+}
+
+func (c *checker) Linear(y, x, w Tensor, e Epilogue) {
+	c.begin("Linear")
+	m, n, k := y.Rows(), y.Cols(), x.Cols()
+	c.float("y", y, m, n)
+	c.float("x", x, m, k)
+	c.float("w", w, n, k)
+	c.finished(y, e, x, w)
+}
+
+func (c *checker) LinearDX(dx, dy, w Tensor, e Epilogue) {
+	c.begin("LinearDX")
+	m, n, k := dx.Rows(), dy.Cols(), dx.Cols()
+	c.float("dx", dx, m, k)
+	c.float("dy", dy, m, n)
+	c.float("w", w, n, k)
+	c.finishedDX(dx, e, dy, w)
 }
 
 // quantised checks packed weights of (n,k).
@@ -154,19 +166,7 @@ func (c *checker) LinearQuant(y, x, w, scales Tensor, q Quant, e Epilogue) {
 	c.float("y", y, m, n)
 	c.float("x", x, m, k)
 	c.quantised(w, scales, q, n, k)
-	c.that(e.Act <= Tanh, "unknown activation %d", e.Act)
-	if !e.Bias.Nil() {
-		c.vec("bias", e.Bias, n, F32, BF16)
-	}
-	if !e.Pre.Nil() {
-		c.float("pre", e.Pre, m, n)
-	}
-	if !e.Residual.Nil() {
-		c.float("residual", e.Residual, m, n)
-	}
-	c.sole([]Tensor{y}, []Tensor{e.Residual})
-	c.sole([]Tensor{y, e.Pre}, nil, x, w, scales, e.Bias)
-	c.sole([]Tensor{e.Pre}, nil, e.Residual)
+	c.finished(y, e, x, w, scales)
 }
 
 func (c *checker) LinearQuantDX(dx, dy, w, scales Tensor, q Quant, e Epilogue) {
@@ -175,15 +175,7 @@ func (c *checker) LinearQuantDX(dx, dy, w, scales Tensor, q Quant, e Epilogue) {
 	c.float("dx", dx, m, k)
 	c.float("dy", dy, m, n)
 	c.quantised(w, scales, q, n, k)
-	c.that(e.Bias.Nil(), "bias must be absent")
-	c.that((e.Act == NoActivation) == e.Pre.Nil() && e.Act <= Tanh, "activation and pre go together")
-	if !e.Pre.Nil() {
-		c.float("pre", e.Pre, m, k)
-	}
-	if !e.Residual.Nil() {
-		c.float("residual", e.Residual, m, k)
-	}
-	c.sole([]Tensor{dx}, []Tensor{e.Pre, e.Residual}, dy, w, scales)
+	c.finishedDX(dx, e, dy, w, scales)
 }
 
 func (c *checker) LinearDW(dw, dy, x Tensor, scale float32, accumulate bool) {

@@ -46,7 +46,7 @@ func (b *Backend) LinearQuant(y, x, w, scales kernels.Tensor, q kernels.Quant, e
 	step := max(unpackedBytes/max(k*x.DType.Size(), 1), 64)
 	for lo := 0; lo < n; lo += step {
 		hi := min(lo+step, n)
-		b.Linear(y.Columns(lo, hi), x, b.unpacked(w, scales, q, x.DType, lo, hi-lo, 0, k), part(e, lo, hi))
+		b.Linear(y.Columns(lo, hi), x, b.unpacked(w, scales, q, x.DType, lo, hi-lo, 0, k), e.Columns(lo, hi))
 	}
 }
 
@@ -56,16 +56,6 @@ func (b *Backend) LinearQuantDX(dx, dy, w, scales kernels.Tensor, q kernels.Quan
 	step := max(unpackedBytes/max(n*dy.DType.Size(), 1)/q.Block(), 1) * q.Block()
 	for lo := 0; lo < k; lo += step {
 		hi := min(lo+step, k)
-		b.LinearDX(dx.Columns(lo, hi), dy, b.unpacked(w, scales, q, dy.DType, 0, n, lo, hi-lo), part(e, lo, hi))
+		b.LinearDX(dx.Columns(lo, hi), dy, b.unpacked(w, scales, q, dy.DType, 0, n, lo, hi-lo), e.Columns(lo, hi))
 	}
-}
-
-// part is the epilogue of the columns [lo, hi) of a product.
-func part(e kernels.Epilogue, lo, hi int) kernels.Epilogue {
-	for _, t := range []*kernels.Tensor{&e.Bias, &e.Pre, &e.Residual} {
-		if !t.Nil() {
-			*t = t.Columns(lo, hi)
-		}
-	}
-	return e
 }

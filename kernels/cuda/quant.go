@@ -38,7 +38,7 @@ func (b *Backend) LinearQuant(y, x, w, scales kernels.Tensor, q kernels.Quant, e
 	for lo := 0; lo < n; lo += step {
 		hi := min(lo+step, n)
 		part := b.unpacked(w, scales, q, x.DType, lo, hi-lo, 0, k)
-		b.Linear(y.Columns(lo, hi), x, part, columnsOf(e, lo, hi))
+		b.Linear(y.Columns(lo, hi), x, part, e.Columns(lo, hi))
 		b.held = 0
 	}
 }
@@ -54,7 +54,7 @@ func (b *Backend) LinearQuantDX(dx, dy, w, scales kernels.Tensor, q kernels.Quan
 	for lo := 0; lo < k; lo += step {
 		hi := min(lo+step, k)
 		part := b.unpacked(w, scales, q, dy.DType, 0, n, lo, hi-lo)
-		b.LinearDX(dx.Columns(lo, hi), dy, part, columnsOf(e, lo, hi))
+		b.LinearDX(dx.Columns(lo, hi), dy, part, e.Columns(lo, hi))
 		b.held = 0
 	}
 }
@@ -102,14 +102,4 @@ func words(b *Backend, w kernels.Tensor) int32 {
 		return 1
 	}
 	return 0
-}
-
-// columnsOf is the epilogue of the columns [lo, hi) of a product.
-func columnsOf(e kernels.Epilogue, lo, hi int) kernels.Epilogue {
-	for _, t := range []*kernels.Tensor{&e.Bias, &e.Pre, &e.Residual} {
-		if !t.Nil() {
-			*t = t.Columns(lo, hi)
-		}
-	}
-	return e
 }

@@ -18,7 +18,7 @@ ptxas info    : Compiling entry function 'a__c' for 'sm_90a'
 ptxas info    : Function properties for a__c
     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 ptxas info    : Used 32 registers, 356 bytes cmem[0]
-ptxas /tmp/k.ptx, line 10; warning : (C7508) setmaxnreg is ignored
+ptxas k.ptx, line 10; warning : (C7508) setmaxnreg is ignored
 ptxas info    : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized
 `
 
