@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"forja/engine/vfs"
+)
+
+// unfinished is how files end that are being written.
+const unfinished = ".tmp"
+
+// A folder is a store in a file system.
+type folder struct {
+	fs    vfs.FS
+	close func() error
+}
+
+func openFolder(dir string) (Store, error) {
+	d, err := vfs.MakeOS(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{d, d.Close}, nil
+}
+
+// In makes a store of a file system, which stays its owner's to close.
+func In(f vfs.FS) Store { return &folder{f, func() error { return nil }} }
+
+func (s *folder) Path(name string) string { return s.fs.Path(name) }
+func (s *folder) Close() error            { return s.close() }
+
+func (s *folder) List(ctx context.Context) (files []File, err error) {
+	if err := s.walk(ctx, ".", &files); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	return files, nil
+}
+
+// walk passes over what is being written, hidden, or no regular file.
+func (s *folder) walk(ctx context.Context, dir string, files *[]File) error {
+	entries, err := s.fs.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		name := path.Join(dir, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), "."), strings.HasSuffix(name, unfinished), e.Name() == vfs.LockFile:
+		case e.IsDir():
+			if err := s.walk(ctx, name, files); err != nil {
+				return err
+			}
+		case e.Type().IsRegular():
+			info, err := s.fs.Stat(name)
+			if errors.Is(err, fs.ErrNotExist) { // gone since
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			*files = append(*files, File{name, info.Size()})
+		}
+	}
+	return nil
+}
+
+func (s *folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	if err := valid("open", name); err != nil {
+		return nil, err
+	}
+	return s.fs.Open(name)
+}
+
+func (s *folder) Write(ctx context.Context, name string, write func(io.Writer) error) error {
+	if err := valid("write", name); err != nil {
+		return err
+	}
+	if err := vfs.MkdirAll(s.fs, path.Dir(name)); err != nil {
+		return err
+	}
+	return vfs.WriteStream(s.fs, name, func(w io.Writer) error {
+		if err := write(w); err != nil {
+			return err
+		}
+		return context.Cause(ctx) // what was cut short must not appear
+	})
+}
+
+func (s *folder) Remove(_ context.Context, name string) error {
+	if err := valid("remove", name); err != nil {
+		return err
+	}
+	if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.fs.SyncDir(path.Dir(name))
+}
