@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"forja/engine/corpus/shard"
+	"forja/engine/corpus/store"
+)
+
+// documentFormats are how the files of a store hold documents.
+var documentFormats = []string{"jsonl.gz", "jsonl.zst", "jsonl", "parquet"}
+
+// A shareFlags is how a step of the chain is told to work on the files of stores: --in, --out, --shard, --format. Without
+// --in a verb is a filter of one stream. A verb uses it so:
+//
+//	var f shareFlags
+//	f.add(c)
+//	…
+//	if f.given() {
+//		at, err := f.open(ctx)          // checks the flags, opens both stores
+//		defer at.Close()
+//		r, err := a.share(ctx, at, &shard.Map{Step: "filter", Settings: …, Stem: documents.Stem, Do: …})
+//		return a.printReport(r)
+//	}
+//
+// and the stage of a recipe makes a workplace itself: workplace{in: …, out: store.In(dir), share: shard.All, ending: …}.
+type shareFlags struct{ in, out, shard, format string }
+
+func (f *shareFlags) add(c *cobra.Command) {
+	fs := c.Flags()
+	fs.StringVar(&f.in, "in", "", "folder or s3://bucket/prefix with the files to read, instead of FILE")
+	fs.StringVar(&f.out, "out", "", "folder or s3://bucket/prefix for what is made of them")
+	fs.StringVar(&f.shard, "shard", "0/1", "I/N: only this share of the files, from 0/N to N-1/N")
+	fs.StringVar(&f.format, "format", documentFormats[0], "of the files that are made: "+strings.Join(documentFormats, ", "))
+}
+
+// given says that a verb is to work on stores.
+func (f *shareFlags) given() bool { return f.in != "" || f.out != "" }
+
+// open checks the flags and opens the stores.
+func (f *shareFlags) open(ctx context.Context) (*workplace, error) {
+	if f.in == "" || f.out == "" {
+		return nil, usagef("--in and --out belong together: where to read, and where to write")
+	}
+	if f.in == f.out {
+		return nil, usagef("--in and --out are both %s: choose another place for the output", f.in)
+	}
+	if !slices.Contains(documentFormats, f.format) {
+		return nil, usagef("--format %q: want one of %s", f.format, strings.Join(documentFormats, ", "))
+	}
+	share, err := shard.Parse(f.shard)
+	if err != nil {
+		return nil, usagef("--shard: %w", err)
+	}
+	return openWorkplace(ctx, f.in, f.out, share, f.format)
+}
+
+// A workplace is where a step of the chain reads and writes, and which share of the files is its own.
+type workplace struct {
+	in, out   store.Store
+	share     shard.Share
+	ending    string       // of the files that are made, such as ".jsonl.gz"
+	documents atomic.Int64 // that were read, for the line that shows how far a step is
+}
+
+func openWorkplace(ctx context.Context, in, out string, share shard.Share, format string) (*workplace, error) {
+	if !strings.Contains(in, "://") && !exists(in) { // opening would make it
+		return nil, usagef("there is no folder %s to read", in)
+	}
+	from, err := store.Open(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	to, err := store.Open(ctx, out)
+	if err != nil {
+		return nil, errors.Join(err, from.Close())
+	}
+	return &workplace{in: from, out: to, share: share, ending: "." + format}, nil
+}
+
+func (w *workplace) Close() error { return errors.Join(w.in.Close(), w.out.Close()) }
+
+// share does a share of a map, whose stores, share and ending are the workplace's, and shows how far it is.
+func (a *app) share(ctx context.Context, at *workplace, m *shard.Map) (shard.Report, error) {
+	m.In, m.Out, m.Share, m.Ending = at.in, at.out, at.share, at.ending
+	var bytes, files, left atomic.Int64
+	left.Store(-1)
+	start := time.Now()
+	show := func() {
+		seconds := max(time.Since(start).Seconds(), 1e-3)
+		line := fmt.Sprintf("%s: %d files", m.Step, files.Load())
+		if n := left.Load(); n >= 0 {
+			line += fmt.Sprintf(" done, %d left", n)
+		}
+		a.talk.progress("%s, %s documents, %s/s", line, count(at.documents.Load()), size(int64(float64(bytes.Load())/seconds)))
+	}
+	do := m.Do
+	m.Do = func(ctx context.Context, in store.File, r io.Reader, w io.Writer, report *shard.Report) error {
+		return do(ctx, in, watched{r, func(n int) { bytes.Add(int64(n)); show() }}, w, report)
+	}
+	m.Progress = func(done, of int, _ shard.Report) {
+		files.Store(int64(done))
+		left.Store(int64(of - done))
+		show()
+	}
+	r, err := m.Run(ctx)
+	a.talk.clear()
+	return r, err
+}
+
+// A watched reader tells how much it gave.
+type watched struct {
+	r    io.Reader
+	tell func(n int)
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	w.tell(n)
+	return n, err
+}
+
+// printReport prints what a step did.
+func (a *app) printReport(r shard.Report) error {
+	return a.print(r, func(w io.Writer) { writeReport(w, r) })
+}
+
+func writeReport(w io.Writer, r shard.Report) {
+	fmt.Fprintf(w, "%s: %d files, %s in; %d of %d documents kept, %s of %s, in %s\n", r.Step, r.Files, size(r.Size), r.Kept.Documents, r.Read.Documents,
+		size(r.Kept.Bytes), size(r.Read.Bytes), span(time.Duration(r.Seconds*float64(time.Second))))
+	drops := slices.Clone(r.Dropped)
+	slices.SortStableFunc(drops, func(x, y shard.Drop) int { return cmp.Compare(y.Documents, x.Documents) })
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, d := range drops {
+		fmt.Fprintf(out, "%d\t%s\t%s\n", d.Documents, d.Reason, strings.Join(d.Samples, " "))
+	}
+	out.Flush()
+}
