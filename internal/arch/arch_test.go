@@ -43,21 +43,22 @@ var leaves = []string{"tokenizer", "engine/recipe", "engine/device", "engine/vfs
 
 // only says which packages may import a path, by prefix.
 var only = map[string][]string{
-	"github.com/ebitengine/purego":  {"kernels/cuda", "engine/device", "engine/dist", "bench"},
-	"github.com/NVIDIA/go-nvml":     {"engine/device"},
-	"github.com/spf13/cobra":        {"cmd"},
-	"github.com/spf13/pflag":        {"cmd"},
-	"github.com/goccy/go-yaml":      {"engine/recipe"},
-	"flag":                          {"cmd", "bench"},
-	"github.com/ardanlabs/jinja":    {"engine/data/chat"},
-	"pgregory.net/rapid":            {},
-	"github.com/stretchr/testify":   {"kernels/kerneltest", "engine/vfs/vfstest"},
-	"go.uber.org/goleak":            {},
-	"github.com/dlclark/regexp2/v2": {"tokenizer"},
-	"github.com/klauspost/compress": {"engine/corpus"},
-	"github.com/andybalholm/brotli": {"engine/corpus"},
-	"github.com/zeebo/xxh3":         {"engine/corpus"},
-	"golang.org/x/net":              {"engine/corpus"},
+	"github.com/ebitengine/purego":     {"kernels/cuda", "engine/device", "engine/dist", "bench"},
+	"github.com/NVIDIA/go-nvml":        {"engine/device"},
+	"github.com/spf13/cobra":           {"cmd"},
+	"github.com/spf13/pflag":           {"cmd"},
+	"github.com/goccy/go-yaml":         {"engine/recipe"},
+	"flag":                             {"cmd", "bench"},
+	"github.com/ardanlabs/jinja":       {"engine/data/chat"},
+	"pgregory.net/rapid":               {},
+	"github.com/stretchr/testify":      {"kernels/kerneltest", "engine/vfs/vfstest"},
+	"go.uber.org/goleak":               {},
+	"github.com/dlclark/regexp2/v2":    {"tokenizer"},
+	"github.com/klauspost/compress":    {"engine/corpus"},
+	"github.com/andybalholm/brotli":    {"engine/corpus"},
+	"github.com/parquet-go/parquet-go": {"engine/corpus/documents"},
+	"github.com/zeebo/xxh3":            {"engine/corpus"},
+	"golang.org/x/net":                 {"engine/corpus"},
 }
 
 type pkg struct {
