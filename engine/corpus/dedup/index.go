@@ -1,20 +1,22 @@
 package dedup
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 
 	"forja/engine/vfs"
 )
 
 // An Index joins documents that share keys. Documents are known by number, from 0 in the order in which they come.
 type Index struct {
-	sorter  sorter
+	sorter  sorter[uint32]
 	parents parents
 }
 
-// minRecords keep sorted files from being many and tiny.
-const minRecords = 1 << 10
+// documentNumbers are what an index sorts.
+var documentNumbers = layout[uint32]{4, binary.LittleEndian.PutUint32, binary.LittleEndian.Uint32}
 
 // NewIndex makes an index that takes about as many bytes of memory for its keys, and four for each document; 0 is 256 MiB.
 // Keys beyond that go to files of a directory, which may be nil if there are none.
@@ -22,7 +24,7 @@ func NewIndex(dir vfs.FS, memory int64) *Index {
 	if memory <= 0 {
 		memory = 256 << 20
 	}
-	return &Index{sorter: sorter{dir: dir, most: int(max(minRecords, memory/32))}} // 16 bytes a record, sorted into a copy
+	return &Index{sorter: newSorter(dir, "keys", memory, documentNumbers)}
 }
 
 // Add gives the next document's keys.
@@ -33,11 +35,36 @@ func (x *Index) Add(keys []uint64) error {
 	doc := uint32(len(x.parents))
 	x.parents = append(x.parents, doc)
 	for _, key := range keys {
-		if err := x.sorter.add(record{key, doc}); err != nil {
+		if err := x.sorter.add(key, doc); err != nil {
 			return fmt.Errorf("keys of document %d: %w", doc, err)
 		}
 	}
 	return nil
+}
+
+// candidates are the documents that share a key with another, sorted. None may be added after.
+func (x *Index) candidates() (docs []uint32, err error) {
+	shared := make([]uint64, (len(x.parents)+63)/64) // a bit a document
+	mark := func(doc uint32) { shared[doc/64] |= 1 << (doc % 64) }
+	var last record[uint32]
+	any := false
+	err = x.sorter.each(func(r record[uint32]) error {
+		if any && r.key == last.key && r.value != last.value {
+			mark(last.value)
+			mark(r.value)
+		}
+		last, any = r, true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find documents of equal keys: %w", err)
+	}
+	for i, word := range shared {
+		for ; word != 0; word &= word - 1 {
+			docs = append(docs, uint32(i*64+bits.TrailingZeros64(word)))
+		}
+	}
+	return docs, nil
 }
 
 // maxLeaders bounds the documents of one key that others are verified against.
@@ -50,27 +77,27 @@ const maxLeaders = 32
 func (x *Index) Clusters(same func(a, b uint32) (bool, error)) (first []uint32, err error) {
 	var leaders []uint32
 	var key uint64
-	err = x.sorter.each(func(r record) error {
+	err = x.sorter.each(func(r record[uint32]) error {
 		if r.key != key {
 			key, leaders = r.key, leaders[:0]
 		}
 		alone := true
 		for _, leader := range leaders {
-			joined := x.parents.find(leader) == x.parents.find(r.doc)
+			joined := x.parents.find(leader) == x.parents.find(r.value)
 			if !joined {
 				if same == nil {
 					joined = true
-				} else if joined, err = same(leader, r.doc); err != nil {
+				} else if joined, err = same(leader, r.value); err != nil {
 					return err
 				}
 				if joined {
-					x.parents.join(leader, r.doc)
+					x.parents.join(leader, r.value)
 				}
 			}
 			alone = alone && !joined
 		}
 		if alone && len(leaders) < maxLeaders {
-			leaders = append(leaders, r.doc)
+			leaders = append(leaders, r.value)
 		}
 		return nil
 	})

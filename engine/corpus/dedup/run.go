@@ -1,13 +1,11 @@
 package dedup
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
 	"slices"
 
 	"forja/engine/corpus"
@@ -34,7 +32,7 @@ func Run(ctx context.Context, lines iter.Seq2[corpus.Line, error], o Options) (r
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
-	spool, err := newSpool(o.Dir)
+	spool, err := newSpool(o.Dir, "documents.jsonl")
 	if err != nil {
 		return nil, err
 	}
@@ -44,34 +42,45 @@ func Run(ctx context.Context, lines iter.Seq2[corpus.Line, error], o Options) (r
 			err = errors.Join(err, index.Close(), spool.close())
 		}
 	}()
-	for b := range signed(ctx, lines, o) {
-		if b.err != nil {
-			return nil, b.err
-		}
-		for i, line := range b.lines {
-			if err := spool.add(line); err != nil {
-				return nil, err
+	sign := func() func(corpus.Line) (signedLine, error) {
+		s := NewSigner(o.Config)
+		return func(line corpus.Line) (signedLine, error) {
+			text, err := textOf(line.JSON)
+			if err != nil {
+				return signedLine{}, fmt.Errorf("line %d: %w", line.Number, err)
 			}
-			if err := index.Add(b.keys[b.ends[i]:b.ends[i+1]]); err != nil {
-				return nil, err
-			}
+			return signedLine{line.JSON, s.Keys(nil, text)}, nil
 		}
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	size := func(line corpus.Line) int { return len(line.JSON) }
+	for line, err := range inOrder(ctx, o.Workers, cloned(lines), size, sign) {
+		if err != nil {
+			return nil, err
+		}
+		if err := spool.add(line.json); err != nil {
+			return nil, err
+		}
+		if err := index.Add(line.keys); err != nil {
+			return nil, err
+		}
 	}
 	if err := spool.read(); err != nil {
 		return nil, err
 	}
 	var same func(a, b uint32) (bool, error)
 	if o.Config.Verify > 0 {
-		v := &verifier{spool: spool, signer: NewSigner(o.Config), least: o.Config.Verify}
-		same = func(a, b uint32) (bool, error) {
-			if ctx.Err() != nil {
-				return false, context.Cause(ctx)
+		signer := NewSigner(o.Config)
+		same = verified(ctx, o.Config.Verify, func(doc uint32) ([]uint64, error) {
+			line, err := spool.piece(int(doc))
+			if err != nil {
+				return nil, err
 			}
-			return v.same(a, b)
-		}
+			text, err := textOf(line)
+			if err != nil {
+				return nil, err
+			}
+			return signer.Shingles(nil, text), nil
+		})
 	}
 	first, err := index.Clusters(same)
 	if err != nil {
@@ -80,101 +89,29 @@ func Run(ctx context.Context, lines iter.Seq2[corpus.Line, error], o Options) (r
 	return &Result{first, spool}, nil
 }
 
-// Line gives a document as it was read.
-func (r *Result) Line(doc uint32) ([]byte, error) { return r.spool.line(doc) }
-
-// Close removes the file of lines.
-func (r *Result) Close() error { return r.spool.close() }
-
-// A batch is lines on their way through a worker.
-type batch struct {
-	number int // of the first line, for messages
-	lines  [][]byte
-	keys   []uint64
-	ends   []int // of each line's keys, after a 0
-	err    error
-	done   chan struct{}
+// A signedLine is a line and the keys of its document.
+type signedLine struct {
+	json []byte
+	keys []uint64
 }
 
-// signed makes the keys of lines on all workers and yields them in order; the last batch may be an error.
-func signed(ctx context.Context, lines iter.Seq2[corpus.Line, error], o Options) iter.Seq[*batch] {
-	return func(yield func(*batch) bool) {
-		workers := o.Workers
-		if workers <= 0 {
-			workers = runtime.GOMAXPROCS(0)
-		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		work, order := make(chan *batch), make(chan *batch, 2*workers)
-		for range workers {
-			go func() {
-				s := NewSigner(o.Config)
-				for b := range work {
-					b.sign(s)
-					close(b.done)
-				}
-			}()
-		}
-		go func() {
-			defer close(order)
-			defer close(work)
-			b, size := &batch{done: make(chan struct{})}, 0
-			send := func() bool {
-				if len(b.lines) == 0 {
-					return true
-				}
-				select {
-				case order <- b:
-				case <-ctx.Done():
-					return false
-				}
-				work <- b
-				b, size = &batch{done: make(chan struct{})}, 0
-				return true
-			}
-			for line, err := range lines {
-				if err != nil {
-					if send() {
-						b.err = err
-						close(b.done)
-						select {
-						case order <- b:
-						case <-ctx.Done():
-						}
-					}
-					return
-				}
-				if len(b.lines) == 0 {
-					b.number = line.Number
-				}
-				b.lines = append(b.lines, slices.Clone(line.JSON))
-				if size += len(line.JSON) + 64; size > 1<<18 && !send() {
-					return
-				}
-			}
-			send()
-		}()
-		for b := range order {
-			<-b.done
-			if !yield(b) {
+// cloned gives each line memory of its own.
+func cloned(lines iter.Seq2[corpus.Line, error]) iter.Seq2[corpus.Line, error] {
+	return func(yield func(corpus.Line, error) bool) {
+		for line, err := range lines {
+			line.JSON = slices.Clone(line.JSON)
+			if !yield(line, err) {
 				return
 			}
 		}
 	}
 }
 
-func (b *batch) sign(s *Signer) {
-	b.ends = append(b.ends, 0)
-	for i, line := range b.lines {
-		text, err := textOf(line)
-		if err != nil {
-			b.err = fmt.Errorf("document %d of those from line %d: %w", i+1, b.number, err)
-			return
-		}
-		b.keys = s.Keys(b.keys, text)
-		b.ends = append(b.ends, len(b.keys))
-	}
-}
+// Line gives a document as it was read.
+func (r *Result) Line(doc uint32) ([]byte, error) { return r.spool.piece(int(doc)) }
+
+// Close removes the file of lines.
+func (r *Result) Close() error { return r.spool.close() }
 
 func textOf(line []byte) (string, error) {
 	var d struct{ Text *string }
@@ -185,109 +122,4 @@ func textOf(line []byte) (string, error) {
 		return "", errors.New(`not a document: no "text"`)
 	}
 	return *d.Text, nil
-}
-
-// A verifier compares documents, and remembers the n-grams of some: one is often compared with many.
-type verifier struct {
-	spool  *spool
-	signer *Signer
-	least  float64
-	cache  [64]struct {
-		known    bool
-		doc      uint32
-		shingles []uint64
-	}
-}
-
-func (v *verifier) same(a, b uint32) (bool, error) {
-	x, err := v.shingles(a)
-	if err != nil {
-		return false, err
-	}
-	// The second may replace the first in the cache, but not what has been taken from it: it gets memory of its own.
-	y, err := v.shingles(b)
-	if err != nil {
-		return false, err
-	}
-	if v.least*float64(max(len(x), len(y))) > float64(min(len(x), len(y))) {
-		return false, nil
-	}
-	return Jaccard(x, y) >= v.least, nil
-}
-
-func (v *verifier) shingles(doc uint32) ([]uint64, error) {
-	c := &v.cache[doc%uint32(len(v.cache))]
-	if c.known && c.doc == doc {
-		return c.shingles, nil
-	}
-	line, err := v.spool.line(doc)
-	if err != nil {
-		return nil, err
-	}
-	text, err := textOf(line)
-	if err != nil {
-		return nil, err
-	}
-	c.known, c.doc, c.shingles = true, doc, v.signer.Shingles(nil, text)
-	return c.shingles, nil
-}
-
-// A spool keeps lines in a file.
-type spool struct {
-	dir    vfs.FS
-	file   vfs.File
-	out    *bufio.Writer
-	in     vfs.Reader
-	ends   []int64
-	buffer []byte
-}
-
-const spoolName = "documents.jsonl"
-
-func newSpool(dir vfs.FS) (*spool, error) {
-	f, err := dir.Create(spoolName)
-	if err != nil {
-		return nil, err
-	}
-	return &spool{dir: dir, file: f, out: bufio.NewWriterSize(f, 1<<20), ends: []int64{0}}, nil
-}
-
-func (s *spool) add(line []byte) error {
-	s.ends = append(s.ends, s.ends[len(s.ends)-1]+int64(len(line)))
-	_, err := s.out.Write(line)
-	return err
-}
-
-// read ends writing.
-func (s *spool) read() (err error) {
-	if err := s.out.Flush(); err != nil {
-		return err
-	}
-	file := s.file
-	s.file = nil
-	if err := file.Close(); err != nil {
-		return err
-	}
-	s.in, err = s.dir.Open(spoolName)
-	return err
-}
-
-// line is valid until the next call.
-func (s *spool) line(doc uint32) ([]byte, error) {
-	size := int(s.ends[doc+1] - s.ends[doc])
-	s.buffer = slices.Grow(s.buffer[:0], size)[:size]
-	if _, err := s.in.ReadAt(s.buffer, s.ends[doc]); err != nil {
-		return nil, fmt.Errorf("document %d in %s: %w", doc, s.dir.Path(spoolName), err)
-	}
-	return s.buffer, nil
-}
-
-func (s *spool) close() (err error) {
-	if s.file != nil {
-		err = s.file.Close()
-	}
-	if s.in != nil {
-		err = errors.Join(err, s.in.Close())
-	}
-	return errors.Join(err, s.dir.Remove(spoolName))
 }
