@@ -10,11 +10,15 @@ import (
 // ErrAddress is what errors.Is finds when a host resolves to an address that the crawler must not speak to.
 var ErrAddress = errors.New("address is not public")
 
-// special are the networks of the IANA registries of special-purpose addresses that net/netip has no word for.
+// special are the networks among those of version 4, and among the global unicast ones of version 6, that the IANA registries of
+// special-purpose addresses keep for something else; and the address at which Azure serves its machines' secrets.
 var special = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-	"64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fec0::/10",
+	"168.63.129.16/32", "2001::/23", "2001:db8::/32", "3fff::/20",
 )
+
+// global is what IANA has given out of version 6. All else is local, experimental, or version 4 in disguise.
+var global = netip.MustParsePrefix("2000::/3")
 
 // translated are the networks whose addresses carry one of version 4, and at which byte.
 var translated = []struct {
@@ -23,7 +27,6 @@ var translated = []struct {
 }{
 	{netip.MustParsePrefix("64:ff9b::/96"), 12}, // NAT64
 	{netip.MustParsePrefix("2002::/16"), 2},     // 6to4
-	{netip.MustParsePrefix("::/96"), 12},        // IPv4-compatible
 }
 
 func prefixes(list ...string) (ps []netip.Prefix) {
@@ -36,21 +39,16 @@ func prefixes(list ...string) (ps []netip.Prefix) {
 // public reports whether an address is one of the open internet.
 func public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
-		return false
-	}
-	for _, p := range special {
-		if p.Contains(a) {
-			return false
-		}
-	}
 	for _, t := range translated {
 		if t.prefix.Contains(a) {
 			b := a.As16()
 			return public(netip.AddrFrom4([4]byte(b[t.at : t.at+4])))
 		}
 	}
-	return true
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !global.Contains(a) {
+		return false
+	}
+	return !anyOf(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // guard is a Control function of a net.Dialer that refuses addresses which are neither public nor in an allowed network. It sees the

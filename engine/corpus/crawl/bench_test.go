@@ -66,10 +66,10 @@ func noteURLs(t testing.TB, s *store, n int) (bytes int64) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := 0; i < n; i += 1000 {
-		var links []found
+		var links []link
 		for k := range 1000 {
 			u, _ := Normalize(nil, fmt.Sprintf("http://host%d.example/some/folder/page-number-%d.html", (i+k)%1000, i+k))
-			links = append(links, found{link{url: u.String()}, u})
+			links = append(links, link{url: u.String()})
 		}
 		require.NoError(t, s.commit(done{page: none}, nil, links))
 	}

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -112,6 +111,7 @@ type crawl struct {
 	encoder  *warc.Encoder
 	previous *previous
 	start    time.Time
+	reading  sync.Mutex // held while a sitemap or feed is taken apart
 
 	mu       sync.Mutex
 	err      error // the first that ends the crawl
@@ -184,7 +184,7 @@ func (c *crawl) head(name string) []byte {
 	return c.encoder.Append(nil, &d)
 }
 
-func seedLinks(seeds []string) (links []found, err error) {
+func seedLinks(seeds []string) (links []link, err error) {
 	for _, s := range seeds {
 		if !strings.Contains(s, "://") {
 			s = "https://" + s
@@ -193,7 +193,7 @@ func seedLinks(seeds []string) (links []found, err error) {
 		if !ok {
 			return nil, fmt.Errorf("crawl: seed %q is no http or https URL", s)
 		}
-		links = append(links, found{link{url: u.String(), seed: true}, u})
+		links = append(links, link{url: u.String(), seed: true})
 	}
 	return links, nil
 }
@@ -212,15 +212,16 @@ func (c *crawl) work(ctx context.Context) {
 	}
 	for range max(1, c.o.Workers) {
 		workers.Go(func() {
+			w := &worker{crawl: c}
 			for {
 				j, ok := c.frontier.take(ctx)
 				if !ok {
 					return
 				}
 				if j.robots {
-					c.askRobots(ctx, j)
+					w.askRobots(ctx, j)
 				} else {
-					c.visit(ctx, j)
+					w.visit(ctx, j)
 				}
 			}
 		})
@@ -277,14 +278,4 @@ func (c *crawl) progress() Progress {
 // archived is how many pages stand in the archive. The lock must be held.
 func (s *store) archived() int {
 	return s.counts[outcomeStored] + s.counts[outcomeRevisit] + s.counts[outcomeUnchanged]
-}
-
-// links resolves references on a page.
-func (c *crawl) links(base *url.URL, refs []string, from link, isList bool) (links []found) {
-	for _, ref := range refs {
-		if u, ok := Normalize(base, ref); ok {
-			links = append(links, found{link{url: u.String(), depth: from.depth + 1, list: isList}, u})
-		}
-	}
-	return links
 }

@@ -1,6 +1,7 @@
 package crawl
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,10 +10,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"forja/engine/corpus/warc"
@@ -22,6 +24,8 @@ const (
 	maxResponseHeader = 256 << 10
 	dialTimeout       = 10 * time.Second
 	headerTimeout     = 30 * time.Second
+	maxSmall          = 256 << 10 // bytes of a body that any number of workers may hold
+	maxLarge          = 8         // larger bodies that are held at a time
 )
 
 // A fetcher makes single requests: it follows no redirect, keeps no cookie and uses no proxy, which would hide where a
@@ -30,6 +34,7 @@ type fetcher struct {
 	transport *http.Transport
 	agent     string
 	timeout   time.Duration
+	large     chan struct{} // has an element for each large body in memory
 }
 
 // Limits of one request.
@@ -57,7 +62,7 @@ func newFetcher(o fetchOptions) *fetcher {
 			TLSHandshakeTimeout:    dialTimeout,
 			ResponseHeaderTimeout:  min(headerTimeout, o.timeout),
 		},
-		agent: o.agent, timeout: o.timeout,
+		agent: o.agent, timeout: o.timeout, large: make(chan struct{}, maxLarge),
 	}
 }
 
@@ -66,60 +71,82 @@ func (f *fetcher) close() { f.transport.CloseIdleConnections() }
 // A response is what a server answered, its body decoded.
 type response struct {
 	url       *url.URL
+	sent      http.Header
 	status    int
 	header    http.Header
+	address   netip.Addr // of the server
 	http2     bool
 	body      []byte
 	truncated string // why the body is not whole, as [warc.TruncatedLength]
 	date      time.Time
 	elapsed   time.Duration
+	release   func() // gives a large body's place to another; nil for a small one
+}
+
+// close says that the body is not needed any more.
+func (r *response) close() {
+	if r.release != nil {
+		r.release()
+		r.release = nil
+	}
 }
 
 // validators are what a server gave an earlier copy, for a conditional request.
 type validators struct{ etag, modified string }
 
-// get fetches a URL, at most limit bytes of it. wanted looks at status and header and says whether the body is wanted.
-func (f *fetcher) get(ctx context.Context, u *url.URL, v validators, limit int64, wanted func(*response) bool) (*response, error) {
+// get fetches a URL, at most limit bytes of it. wanted looks at status and header and says whether the body is wanted; it is read
+// into buffer as far as it fits. The response must be closed.
+func (f *fetcher) get(ctx context.Context, u *url.URL, v validators, limit int64, buffer []byte, wanted func(*response) bool) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	header := http.Header{
+	r := &response{url: u, sent: http.Header{
 		"User-Agent":      {f.agent},
 		"Accept":          {"text/html,application/xhtml+xml,application/xml;q=0.9,text/*;q=0.8,*/*;q=0.5"},
 		"Accept-Encoding": {"gzip, br, zstd"},
-	}
+	}}
 	if v.etag != "" {
-		header["If-None-Match"] = []string{v.etag}
+		r.sent["If-None-Match"] = []string{v.etag}
 	}
 	if v.modified != "" {
-		header["If-Modified-Since"] = []string{v.modified}
+		r.sent["If-Modified-Since"] = []string{v.modified}
 	}
-	request := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	request := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: r.sent, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	start := time.Now()
-	got, err := f.transport.RoundTrip(request)
+	got, err := f.transport.RoundTrip(request.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		if at, err := netip.ParseAddrPort(c.Conn.RemoteAddr().String()); err == nil {
+			r.address = at.Addr().Unmap()
+		}
+	}})))
 	if err != nil {
 		return nil, err
 	}
 	defer got.Body.Close()
-	r := &response{url: u, status: got.StatusCode, header: got.Header, http2: got.ProtoMajor == 2, date: start.UTC().Truncate(time.Microsecond)}
+	r.status, r.header, r.http2, r.date = got.StatusCode, got.Header, got.ProtoMajor == 2, start.UTC().Truncate(time.Microsecond)
 	if wanted(r) {
-		err = r.read(got, limit)
+		if err = f.read(ctx, r, got, limit, buffer[:0]); err != nil {
+			r.close()
+		}
 	}
 	r.elapsed = time.Since(start)
 	return r, err
 }
 
 // read reads and decodes the body. A body that breaks off in the middle is kept, and says so.
-func (r *response) read(got *http.Response, limit int64) error {
+func (f *fetcher) read(ctx context.Context, r *response, got *http.Response, limit int64, buffer []byte) error {
 	received := &io.LimitedReader{R: got.Body, N: limit + 1}
 	decoded, err := warc.DecodeContent(received, got.Header.Values("Content-Encoding"))
 	if err != nil {
 		return err
 	}
 	defer decoded.Close()
-	buffer := make([]byte, 0, max(512, min(got.ContentLength+1, 1<<20)))
 	for {
 		if len(buffer) == cap(buffer) {
-			buffer = append(buffer, 0)[:len(buffer)]
+			if len(buffer) >= maxSmall && r.release == nil {
+				if err := f.reserve(ctx, r); err != nil {
+					return err
+				}
+			}
+			buffer = slices.Grow(buffer, int(min(int64(max(len(buffer), 32<<10)), limit+1-int64(len(buffer)))))
 		}
 		n, err := decoded.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
@@ -149,10 +176,24 @@ func (r *response) read(got *http.Response, limit int64) error {
 	}
 }
 
-// message is the response as an HTTP message, and where its body starts. As in Common Crawl's archives the body
-// stands decoded, and the fields that spoke of its encoding are kept under other names.
-func (r *response) message() (message []byte, body int) {
-	var b strings.Builder
+// errBusy says that there was no place for a large body, which is no fault of its host's.
+var errBusy = errors.New("too many large bodies at once")
+
+// reserve waits for a place for a large body. Servers that send without end must not fill the memory together.
+func (f *fetcher) reserve(ctx context.Context, r *response) error {
+	select {
+	case f.large <- struct{}{}:
+		r.release = func() { <-f.large }
+		return nil
+	case <-ctx.Done():
+		return errBusy
+	}
+}
+
+// head is the response's header as that of an HTTP message. As in Common Crawl's archives the body stands decoded, and the fields
+// that spoke of its encoding are kept under other names.
+func (r *response) head() []byte {
+	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", r.status, http.StatusText(r.status))
 	h := r.header.Clone()
 	for _, name := range []string{"Content-Encoding", "Content-Length", "Transfer-Encoding"} {
@@ -164,7 +205,16 @@ func (r *response) message() (message []byte, body int) {
 	h.Set("Content-Length", strconv.Itoa(len(r.body)))
 	_ = h.Write(&b) // in the order of names
 	b.WriteString("\r\n")
-	return append([]byte(b.String()), r.body...), b.Len()
+	return b.Bytes()
+}
+
+// request is what was sent, as an HTTP/1.1 message whatever was spoken.
+func (r *response) request() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\n", r.url.RequestURI(), r.url.Host)
+	_ = r.sent.Write(&b)
+	b.WriteString("\r\n")
+	return b.Bytes()
 }
 
 // retryAfter is how long a server asks to wait; 0 if it does not.

@@ -3,6 +3,8 @@ package crawl
 import (
 	"container/heap"
 	"context"
+	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -82,8 +84,8 @@ func (f *frontier) push(page uint32, key string) {
 	defer f.mu.Unlock()
 	h := f.hosts[key]
 	if h == nil {
-		h = &host{key: key}
-		f.hosts[key] = h
+		h = &host{key: strings.Clone(key)} // the key is part of a URL
+		f.hosts[h.key] = h
 	}
 	h.queue = append(h.queue, page)
 	f.queued++
@@ -164,6 +166,7 @@ type report struct {
 	failed    bool          // the host cannot be reached, or says nothing
 	throttled bool          // 429 or 503
 	after     time.Duration // Retry-After
+	address   netip.Addr    // of the server, if known
 }
 
 // leave ends a job on a host and sets when the host is next asked.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -16,6 +17,7 @@ import (
 const (
 	maxList     = 50 << 20 // bytes, unpacked
 	maxListURLs = 50_000
+	maxListText = 16 << 20 // bytes of those URLs
 	maxDepthXML = 100
 )
 
@@ -124,4 +126,14 @@ func (l *list) atomLink(t xml.StartElement) {
 	case rel == "next":
 		l.lists = append(l.lists, href)
 	}
+}
+
+// found are the links of a list at a URL, whose own link is from. Further lists, on the same host, count as hops, not as depth.
+func (l list) found(at *url.URL, from link) []link {
+	left := maxListText
+	links := appendLinks(nil, at, l.pages, link{depth: from.depth + 1}, &left)
+	if from.hops < maxHops {
+		links = append(links, onHost(at.Host, appendLinks(nil, at, l.lists, link{depth: from.depth, hops: from.hops + 1, list: true}, &left))...)
+	}
+	return links
 }

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+	"golang.org/x/net/html/charset"
 )
 
 const (
-	maxLinks = 10_000  // of a page
-	maxToken = 1 << 20 // bytes of one tag, which the parser holds in memory
+	maxLinks     = 10_000  // of a page
+	maxLinkBytes = 1 << 20 // of a page's URLs, which a long base makes long
+	charsetSpan  = 1024    // bytes in which a document may name its encoding
 )
 
 // A page is what a crawler needs of an HTML document.
@@ -22,6 +25,7 @@ type page struct {
 	canonical string
 	base      string
 	directives
+	query func(string) (string, error) // what encodes a query as the document is; nil is UTF-8
 }
 
 // directives are what a page says about itself to crawlers, in its header or a meta element.
@@ -59,10 +63,9 @@ func (d *directives) addHeader(h http.Header, agent string) {
 }
 
 // parse reads a document as a stream of tags: it builds no tree, so depth and nesting cost nothing.
-func parse(body []byte, agent string) *page {
+func parse(body []byte, contentType, agent string) *page {
 	p := &page{}
-	z := html.NewTokenizer(bytes.NewReader(body))
-	z.SetMaxBuf(maxToken)
+	z := html.NewTokenizer(bytes.NewReader(p.decode(body, contentType)))
 	for len(p.links) < maxLinks {
 		switch z.Next() {
 		case html.ErrorToken:
@@ -75,6 +78,45 @@ func parse(body []byte, agent string) *page {
 		}
 	}
 	return p
+}
+
+// decode gives a document in UTF-8. Its encoding is what a byte order mark, the header, or a meta element says.
+func (p *page) decode(body []byte, contentType string) []byte {
+	e, name, _ := charset.DetermineEncoding(body[:min(len(body), charsetSpan)], contentType)
+	if name == "utf-8" || !strings.HasPrefix(name, "utf-16") && !strings.HasPrefix(name, "iso-2022") && isASCII(body) {
+		return body
+	}
+	decoded, err := e.NewDecoder().Bytes(body)
+	if err != nil { // what cannot be decoded has links in ASCII, if any
+		return body
+	}
+	if !strings.HasPrefix(name, "utf-16") {
+		p.query = e.NewEncoder().String
+	}
+	return decoded
+}
+
+func isASCII[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// ref is a reference as its document means it: the path in UTF-8, the query in the encoding of the document, as browsers send
+// them.
+func (p *page) ref(s string) string {
+	at := strings.IndexByte(s, '?')
+	if p.query == nil || at < 0 || isASCII(s[at:]) {
+		return s
+	}
+	query, _, _ := strings.Cut(s[at:], "#")
+	if encoded, err := p.query(query); err == nil {
+		return s[:at] + encoded
+	}
+	return s
 }
 
 // tag reads one tag with attributes.
@@ -110,11 +152,11 @@ func (p *page) tag(tag atom.Atom, z *html.Tokenizer, agent string) {
 	switch tag {
 	case atom.A, atom.Area:
 		if href != "" && !hasWord(rel, "nofollow") {
-			p.links = append(p.links, href)
+			p.links = append(p.links, p.ref(href))
 		}
 	case atom.Iframe, atom.Frame:
 		if src != "" {
-			p.links = append(p.links, src)
+			p.links = append(p.links, p.ref(src))
 		}
 	case atom.Base:
 		if p.base == "" {
@@ -139,12 +181,12 @@ func (p *page) link(href, rel, kind string) {
 	case href == "":
 	case hasWord(rel, "canonical"):
 		if p.canonical == "" {
-			p.canonical = href
+			p.canonical = p.ref(href)
 		}
 	case hasWord(rel, "next"), hasWord(rel, "prev"):
-		p.links = append(p.links, href)
+		p.links = append(p.links, p.ref(href))
 	case hasWord(rel, "alternate") && (strings.Contains(kind, "rss") || strings.Contains(kind, "atom")):
-		p.lists = append(p.lists, href)
+		p.lists = append(p.lists, p.ref(href))
 	}
 }
 
@@ -160,12 +202,43 @@ func hasWord(list, word string) bool {
 	return false
 }
 
-// baseURL is what the page's references are relative to.
-func (p *page) baseURL(at *url.URL) *url.URL {
+// found are the links of a page at a URL, whose own link is from. Feeds count on the host of the page only, for they are never
+// out of scope.
+func (p *page) found(at *url.URL, from link, feeds bool) (links []link) {
+	base := at
 	if p.base != "" {
 		if u, ok := Normalize(at, p.base); ok {
-			return u
+			base = u
 		}
 	}
-	return at
+	left := maxLinkBytes
+	if p.canonical != "" { // the same page, so as deep as this one
+		links = appendLinks(links, base, []string{p.canonical}, link{depth: from.depth}, &left)
+	}
+	links = appendLinks(links, base, p.links, link{depth: from.depth + 1}, &left)
+	if feeds {
+		links = append(links, onHost(at.Host, appendLinks(nil, base, p.lists, link{depth: from.depth + 1, list: true}, &left))...)
+	}
+	return links
+}
+
+// appendLinks appends a link like the one given for each reference, relative to base, as far as left bytes of URLs go.
+func appendLinks(links []link, base *url.URL, refs []string, like link, left *int) []link {
+	for _, ref := range refs {
+		u, ok := Normalize(base, ref)
+		if !ok {
+			continue
+		}
+		like.url = u.String()
+		if *left -= len(like.url); *left < 0 {
+			break
+		}
+		links = append(links, like)
+	}
+	return links
+}
+
+// onHost are those of some links that lead to a host.
+func onHost(host string, links []link) []link {
+	return slices.DeleteFunc(links, func(l link) bool { return split(l.url).host != host })
 }

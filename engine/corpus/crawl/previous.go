@@ -90,8 +90,8 @@ func (p *previous) page(url string) (before seenBefore) {
 	return seenBefore{known: true, url: url, links: at.links, done: d}
 }
 
-// links are the URLs that a page led to first.
-func (p *previous) links(before seenBefore) (urls []string, err error) {
+// links are what a page led to first.
+func (p *previous) links(before seenBefore) (links []link, err error) {
 	for _, at := range before.links {
 		var head [4]byte
 		if _, err := p.reader.ReadAt(head[:], at-8); err != nil {
@@ -106,9 +106,9 @@ func (p *previous) links(before seenBefore) (urls []string, err error) {
 		c.number()
 		for c.err == nil && c.pos < len(c.b) {
 			if l := c.link(); c.err == nil {
-				urls = append(urls, l.url)
+				links = append(links, link{url: l.url, list: l.list})
 			}
 		}
 	}
-	return urls, nil
+	return links, nil
 }

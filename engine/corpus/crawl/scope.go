@@ -1,7 +1,6 @@
 package crawl
 
 import (
-	"net/url"
 	"path"
 	"regexp"
 	"strconv"
@@ -29,21 +28,20 @@ const (
 )
 
 // outside says why a URL is out of scope, or "". hosts are those of seeds.
-func (s *Scope) outside(u *url.URL, depth int, hosts map[string]bool) string {
+func (s *Scope) outside(p place, depth int, hosts map[string]bool) string {
 	if s.MaxDepth >= 0 && depth > s.MaxDepth {
 		return "depth"
 	}
-	if !s.AnyHost && !hosts[u.Host] && !s.named(u.Hostname()) {
+	if !s.AnyHost && !hosts[p.host] && !s.named(p.hostname()) {
 		return "host"
 	}
-	text := u.String()
-	if len(s.Prefixes) > 0 && !anyOf(s.Prefixes, func(p string) bool { return strings.HasPrefix(text, p) }) {
+	if len(s.Prefixes) > 0 && !anyOf(s.Prefixes, func(prefix string) bool { return strings.HasPrefix(p.text, prefix) }) {
 		return "prefix"
 	}
-	if len(s.Include) > 0 && !anyOf(s.Include, func(r *regexp.Regexp) bool { return r.MatchString(text) }) {
+	if len(s.Include) > 0 && !anyOf(s.Include, func(r *regexp.Regexp) bool { return r.MatchString(p.text) }) {
 		return "include"
 	}
-	if anyOf(s.Exclude, func(r *regexp.Regexp) bool { return r.MatchString(text) }) {
+	if anyOf(s.Exclude, func(r *regexp.Regexp) bool { return r.MatchString(p.text) }) {
 		return "exclude"
 	}
 	return ""
@@ -64,29 +62,30 @@ func anyOf[T any](list []T, ok func(T) bool) bool {
 	return false
 }
 
-var calendar = regexp.MustCompile(`(?:^|[/=_-])((?:1[0-9]|2[0-9])\d\d)[/_-](0?[1-9]|1[0-2])(?:[/_&-]|$)`)
+// calendar finds a year with a month, whichever way they are written.
+var calendar = regexp.MustCompile(`(?:^|[/=_&-])((?:1[0-9]|2[0-9])\d\d)(?:[/_-](?:0?[1-9]|1[0-2])|(?:0[1-9]|1[0-2])[0-3]\d)(?:[/_&T-]|$)` +
+	`|\b(?:year|yr|y|ano|annee|jahr)=((?:1[0-9]|2[0-9])\d\d)\b`)
 
 // trap says why a URL looks like one of endlessly many, or "".
-func trap(u *url.URL, now time.Time) string {
-	segments := strings.Split(strings.Trim(u.EscapedPath(), "/"), "/")
-	if len(segments) > maxSegments {
-		return "path of many segments"
-	}
-	seen := make(map[string]int, len(segments))
-	for _, s := range segments {
-		if s == "" {
+func trap(p place, now time.Time) string {
+	count, seen := 0, map[string]int{}
+	for segment := range strings.SplitSeq(strings.Trim(p.path, "/"), "/") {
+		if count++; count > maxSegments {
+			return "path of many segments"
+		}
+		if segment == "" {
 			continue
 		}
-		if seen[s]++; seen[s] > maxRepeats {
+		if seen[segment]++; seen[segment] > maxRepeats {
 			return "repeated segments"
 		}
 	}
-	if strings.Count(u.RawQuery, "&") >= maxParameters {
+	if strings.Count(p.query, "&") >= maxParameters {
 		return "many parameters"
 	}
-	for _, text := range []string{u.Path, u.RawQuery} {
+	for _, text := range []string{p.path, p.query} {
 		if m := calendar.FindStringSubmatch(text); m != nil {
-			if year, _ := strconv.Atoi(m[1]); year > now.Year()+1 || year < 1900 {
+			if year, _ := strconv.Atoi(m[1] + m[2]); year > now.Year()+1 || year < 1900 {
 				return "calendar"
 			}
 		}
@@ -106,6 +105,6 @@ func set(words string) map[string]bool {
 	return m
 }
 
-func hasNoText(u *url.URL) bool {
-	return skipped[strings.TrimPrefix(strings.ToLower(path.Ext(u.Path)), ".")]
+func hasNoText(p place) bool {
+	return skipped[strings.TrimPrefix(strings.ToLower(path.Ext(p.path)), ".")]
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,12 +26,12 @@ type store struct {
 	archive *warc.Archive
 	unsure  bool // something was written since the last S
 
-	seen     map[xxh3.Uint128]uint32 // page by fingerprint of its URL
-	offsets  []int64                 // in the log, of each page's link
-	finished []bool                  // by page
-	payloads map[xxh3.Uint128]int64  // offset of the P record of the first page with a digest
-	queries  map[uint64]uint16       // URLs with a query, by path
-	hosts    map[string]bool         // of seeds
+	seen     map[xxh3.Uint128]struct{} // fingerprints of URLs
+	offsets  []int64                   // in the log, of each page's link
+	finished []bool                    // by page
+	payloads map[xxh3.Uint128]int64    // offset of the P record of the first page with a digest
+	queries  map[uint64]uint16         // URLs with a query, by path
+	hosts    map[string]bool           // of seeds
 	counts   [outcomes]int
 	bytes    int64 // archived
 
@@ -50,7 +50,7 @@ func openStore(fsys vfs.FS, o warc.ArchiveOptions, scope *Scope, now func() time
 	if err != nil {
 		return nil, err
 	}
-	s := &store{fsys: fsys, seen: map[xxh3.Uint128]uint32{}, payloads: map[xxh3.Uint128]int64{}, queries: map[uint64]uint16{}, hosts: map[string]bool{}, scope: scope, now: now}
+	s := &store{fsys: fsys, seen: map[xxh3.Uint128]struct{}{}, payloads: map[xxh3.Uint128]int64{}, queries: map[uint64]uint16{}, hosts: map[string]bool{}, scope: scope, now: now}
 	if s.log, err = vfs.OpenJournalAt(fsys, LogName, end); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func openStore(fsys vfs.FS, o warc.ArchiveOptions, scope *Scope, now func() time
 			s.close()
 			return nil, err
 		}
-		fresh(uint32(page), hostOf(l.url))
+		fresh(uint32(page), split(l.url).origin)
 	}
 	s.fresh = fresh
 	return s, nil
@@ -107,31 +107,22 @@ func (s *store) replay(kind byte, offset int64, c *cursor) error {
 
 func fingerprint(url string) xxh3.Uint128 { return xxh3.HashString128(url) }
 
-// hostOf is scheme, host and port.
-func hostOf(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
-}
-
 // add notes a link that is in the log.
 func (s *store) add(l link, at int64) {
-	s.seen[fingerprint(l.url)] = uint32(len(s.offsets))
+	s.seen[fingerprint(l.url)] = struct{}{}
 	s.offsets = append(s.offsets, at)
 	s.finished = append(s.finished, false)
-	if u, err := url.Parse(l.url); err == nil {
-		if l.seed {
-			s.hosts[u.Host] = true
-		}
-		if u.RawQuery != "" {
-			s.queries[pathKey(u)]++
-		}
+	p := split(l.url)
+	if l.seed {
+		s.hosts[strings.Clone(p.host)] = true
+	}
+	if p.query != "" {
+		s.queries[pathKey(p)]++
 	}
 }
 
-func pathKey(u *url.URL) uint64 { return xxh3.HashString(u.Host + u.EscapedPath()) }
+// pathKey stands for a URL without its query.
+func pathKey(p place) uint64 { return xxh3.HashString(p.text[:len(p.text)-len(p.query)]) }
 
 // settle notes that a page is done.
 func (s *store) settle(d done, at int64) {
@@ -208,23 +199,18 @@ func (s *store) first(digest string) (url string, date time.Time, ok bool) {
 }
 
 // admits reports whether a link is new and in scope. The lock must be held.
-func (s *store) admits(l link, u *url.URL) bool {
+func (s *store) admits(l link) bool {
 	if _, known := s.seen[fingerprint(l.url)]; known || len(s.offsets) >= none {
 		return false
 	}
 	if l.list || l.seed {
 		return true
 	}
-	if s.scope.outside(u, l.depth, s.hosts) != "" || hasNoText(u) || trap(u, s.now()) != "" {
+	p := split(l.url)
+	if s.scope.outside(p, l.depth, s.hosts) != "" || hasNoText(p) || trap(p, s.now()) != "" {
 		return false
 	}
-	return u.RawQuery == "" || s.queries[pathKey(u)] < maxQueries
-}
-
-// A found is a link and its URL, taken apart.
-type found struct {
-	link
-	u *url.URL
+	return p.query == "" || s.queries[pathKey(p)] < maxQueries
 }
 
 // errLimit says that the archive has as many pages as were wanted: the page is left for another run.
@@ -233,7 +219,7 @@ var errLimit = errors.New("page limit reached")
 // commit ends a page: its records go to the archive, then the links that are new and the page's end to the log, in one
 // write. Whatever the moment of a crash, recovery finds either both or neither: the log's last records count only if
 // the archive has their bytes. page is none for seeds.
-func (s *store) commit(d done, records []byte, links []found) error {
+func (s *store) commit(d done, records []byte, links []link) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.page != none && s.finished[d.page] {
@@ -242,7 +228,7 @@ func (s *store) commit(d done, records []byte, links []found) error {
 	if s.limit > 0 && len(records) > 0 && s.archived() >= s.limit {
 		return errLimit
 	}
-	var fresh []found
+	var fresh []link
 	var b []byte
 	var places []int64
 	base := s.log.Size()
@@ -252,15 +238,15 @@ func (s *store) commit(d done, records []byte, links []found) error {
 			b = append(b, kindLinks)
 			b = binary.AppendUvarint(b, uint64(d.page))
 			for len(links) > 0 && len(b)-start < maxRecord/2 {
-				f := links[0]
+				l := links[0]
 				links = links[1:]
-				if !s.admits(f.link, f.u) {
+				if !s.admits(l) {
 					continue
 				}
 				places = append(places, base+int64(len(b)))
-				fresh = append(fresh, f)
-				s.seen[fingerprint(f.url)] = none // corrected below; here against twins on one page
-				b = appendLink(b, f.link)
+				fresh = append(fresh, l)
+				s.seen[fingerprint(l.url)] = struct{}{} // here already, against twins on one page
+				b = appendLink(b, l)
 			}
 			return b
 		})
@@ -286,10 +272,10 @@ func (s *store) commit(d done, records []byte, links []found) error {
 		return err
 	}
 	s.unsure = true
-	for i, f := range fresh {
+	for i, l := range fresh {
 		page := uint32(len(s.offsets))
-		s.add(f.link, places[i])
-		s.fresh(page, f.u.Scheme+"://"+f.u.Host)
+		s.add(l, places[i])
+		s.fresh(page, split(l.url).origin)
 	}
 	if d.page != none {
 		s.settle(d, doneAt)

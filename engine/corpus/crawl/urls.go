@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -16,7 +17,8 @@ const maxURL = 2000
 var tracking = set(`phpsessid jsessionid aspsessionid sid sessionid session_id cfid cftoken utm_source utm_medium utm_campaign utm_term utm_content utm_id
 	gclid fbclid msclkid mc_cid mc_eid yclid igshid`)
 
-var sessionInPath = regexp.MustCompile(`(?i);(jsessionid|phpsessid|sid)=[^/?]*`)
+// sessionInPath is how session ids stand in paths: behind a semicolon, or as ASP.NET writes them.
+var sessionInPath = regexp.MustCompile(`(?i);(jsessionid|phpsessid|sid)=[^/?]*|/\([a-z]\([a-z0-9]{20,32}\)\)`)
 
 // Normalize resolves a reference against the URL of its page (nil for none) and writes it in the one form that stands
 // for all that fetch the same page: lower-case scheme and host, punycode, no default port, fragment, dot segments or
@@ -72,7 +74,7 @@ func normalHost(u *url.URL) (string, bool) {
 	} else {
 		return "", false
 	}
-	if host == "" || strings.ContainsAny(host, "%/ ") || strings.Contains(host, "..") {
+	if host == "" || strings.ContainsAny(host, "%/ ") || strings.Contains(host, "..") || oddAddress(host) {
 		return "", false
 	}
 	if p := u.Port(); p != "" && !(p == "80" && u.Scheme == "http" || p == "443" && u.Scheme == "https") {
@@ -81,13 +83,54 @@ func normalHost(u *url.URL) (string, bool) {
 	return host, true
 }
 
+// oddAddress reports whether a host is an address of version 4 that is not written as four numbers: 2130706433 and 0x7f.1 are, to
+// some resolvers, 127.0.0.1. No name ends in a number.
+func oddAddress(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if last == "" || last[0] < '0' || last[0] > '9' {
+		return false
+	}
+	if _, err := strconv.ParseUint(last, 0, 64); err != nil && strings.Trim(last, "0123456789") != "" {
+		return false
+	}
+	_, err := netip.ParseAddr(host)
+	return err != nil
+}
+
+// A place is a URL in the form of [Normalize], taken apart. The parts share the memory of the text.
+type place struct{ text, origin, host, path, query string }
+
+func split(text string) place {
+	p := place{text: text, origin: text}
+	start := strings.Index(text, "://") + len("://")
+	if start < len("://") {
+		return p
+	}
+	end := strings.IndexAny(text[start:], "/?")
+	if end < 0 {
+		p.host = text[start:]
+		return p
+	}
+	p.origin, p.host = text[:start+end], text[start:start+end]
+	p.path, p.query, _ = strings.Cut(text[start+end:], "?")
+	return p
+}
+
+// hostname is the host without its port.
+func (p place) hostname() string {
+	if colon := strings.LastIndexByte(p.host, ':'); colon > strings.LastIndexByte(p.host, ']') {
+		return p.host[:colon]
+	}
+	return p.host
+}
+
 // withoutSession removes session ids from the path of a reference.
 func withoutSession(ref string) string {
 	end := strings.IndexAny(ref, "?#")
 	if end < 0 {
 		end = len(ref)
 	}
-	if !strings.Contains(ref[:end], ";") {
+	if !strings.ContainsAny(ref[:end], ";(") {
 		return ref
 	}
 	return sessionInPath.ReplaceAllString(ref[:end], "") + ref[end:]

@@ -321,9 +321,12 @@ func TestRedirectsDoNotLeadToPrivateAddresses(t *testing.T) {
 	redirect := func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, secret.URL+"/meta-data", http.StatusFound)
 	}
-	s.mux["/"], s.mux["/robots.txt"] = redirect, redirect
+	s.mux["/"] = redirect
 	p := run(t, vfs.NewMem(), quick(s.URL))
 	assert.Equal(t, map[string]int{"redirect": 1, "private address": 1}, p.Outcomes)
+	s.mux["/robots.txt"] = redirect
+	p = run(t, vfs.NewMem(), quick(s.URL))
+	assert.Equal(t, map[string]int{"dead host": 1}, p.Outcomes, "rules that cannot be had forbid everything")
 	assert.False(t, asked)
 }
 

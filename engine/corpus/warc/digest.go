@@ -17,10 +17,14 @@ import (
 // ErrDigest is what errors.Is finds when a block is not what its digest says.
 var ErrDigest = errors.New("block does not match its digest")
 
-// Digest is the labelled digest that web archives use: SHA-1 in base 32. It finds copies; it is no defence.
-func Digest(b []byte) string {
-	sum := sha1.Sum(b)
-	return "sha1:" + base32.StdEncoding.EncodeToString(sum[:])
+// Digest is the labelled digest of parts one behind the other that web archives use: SHA-1 in base 32. It finds copies; it is
+// no defence.
+func Digest(parts ...[]byte) string {
+	h := sha1.New()
+	for _, b := range parts {
+		h.Write(b)
+	}
+	return "sha1:" + base32.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
 // A check compares bytes with a labelled digest. The nil check passes everything.

@@ -20,8 +20,9 @@ type Draft struct {
 	ContentType string
 	Truncated   string // such as [TruncatedLength]
 	Extra       Header // more fields, such as WARC-Concurrent-To
+	Head        []byte // what stands in front of Block in the block: the header of an HTTP message
 	Block       []byte
-	Payload     []byte // what WARC-Payload-Digest is of: the body of an HTTP message; nil for none
+	Payload     string // [Digest] of the payload, such as the body of an HTTP message; "" for none
 
 	digest string // of the block, once it was needed
 }
@@ -39,7 +40,7 @@ func (d *Draft) Identify() string {
 
 func (d *Draft) blockDigest() string {
 	if d.digest == "" {
-		d.digest = Digest(d.Block)
+		d.digest = Digest(d.Head, d.Block)
 	}
 	return d.digest
 }
@@ -65,19 +66,15 @@ func Metadata(date time.Time, uri, about string, fields Header) Draft {
 
 // Conversion is a conversion record: the text of a page, as in Common Crawl's WET files.
 func Conversion(date time.Time, uri, from string, text []byte) Draft {
-	return Draft{Type: TypeConversion, Date: date, URI: uri, ContentType: "text/plain", Block: text, Payload: text,
+	return Draft{Type: TypeConversion, Date: date, URI: uri, ContentType: "text/plain", Block: text, Payload: Digest(text),
 		Extra: Header{{"WARC-Refers-To", "<" + from + ">"}}}
 }
 
 // Revisit is a revisit record: what was captured at uri is what the record at was and when has. The block is the HTTP
 // header, or less. The digest is the payload's, if known.
 func Revisit(date time.Time, uri, profile, was string, when time.Time, digest string, block []byte) Draft {
-	d := Draft{Type: TypeRevisit, Date: date, URI: uri, ContentType: "application/http;msgtype=response", Block: block,
+	return Draft{Type: TypeRevisit, Date: date, URI: uri, ContentType: "application/http;msgtype=response", Block: block, Payload: digest,
 		Extra: Header{{"WARC-Profile", profile}, {"WARC-Refers-To-Target-URI", was}, {"WARC-Refers-To-Date", when.UTC().Format(dateLayout)}}}
-	if digest != "" {
-		d.Extra = append(d.Extra, Field{"WARC-Payload-Digest", digest})
-	}
-	return d
 }
 
 // Encoder turns drafts into bytes. The zero value writes them plain; it is safe for concurrent use.
@@ -85,38 +82,47 @@ type Encoder struct {
 	Gzip  bool // each record is a gzip member of its own
 	Level int  // of gzip: 1 is fast, 9 is small; 0 is 1
 
-	writers sync.Pool
-	buffers sync.Pool
+	packers sync.Pool
+}
+
+// A packer writes gzip behind what it is given.
+type packer struct {
+	zip    *gzip.Writer
+	out    []byte
+	header []byte
+}
+
+func (p *packer) Write(b []byte) (int, error) {
+	p.out = append(p.out, b...)
+	return len(b), nil
 }
 
 // Append appends a record to dst.
 func (e *Encoder) Append(dst []byte, d *Draft) []byte {
 	if !e.Gzip {
 		dst = appendHeader(dst, d)
-		dst = append(dst, d.Block...)
-		return append(dst, "\r\n\r\n"...)
+		dst = append(append(dst, d.Head...), d.Block...)
+		return append(dst, recordEnd...)
 	}
-	b, _ := e.buffers.Get().(*bytes.Buffer)
-	if b == nil {
-		b = &bytes.Buffer{}
-	}
-	b.Reset()
-	z, _ := e.writers.Get().(*gzip.Writer)
-	if z == nil {
-		z, _ = gzip.NewWriterLevel(b, min(max(e.Level, 1), 9)) // the level is valid
+	p, _ := e.packers.Get().(*packer)
+	if p == nil {
+		p = &packer{}
+		p.zip, _ = gzip.NewWriterLevel(p, min(max(e.Level, 1), 9)) // the level is valid
 	} else {
-		z.Reset(b)
+		p.zip.Reset(p)
 	}
-	// Writing to memory does not fail.
-	z.Write(appendHeader(nil, d))
-	z.Write(d.Block)
-	z.Write([]byte("\r\n\r\n"))
-	z.Close()
-	dst = append(dst, b.Bytes()...)
-	e.writers.Put(z)
-	e.buffers.Put(b)
+	p.out, p.header = dst, appendHeader(p.header[:0], d)
+	for _, part := range [][]byte{p.header, d.Head, d.Block, []byte(recordEnd)} {
+		p.zip.Write(part) // to memory, which does not fail
+	}
+	p.zip.Close()
+	dst, p.out = p.out, nil
+	e.packers.Put(p)
 	return dst
 }
+
+// recordEnd stands behind every block.
+const recordEnd = "\r\n\r\n"
 
 // appendHeader appends a record's header and the empty line behind it.
 func appendHeader(dst []byte, d *Draft) []byte {
@@ -139,11 +145,9 @@ func appendHeader(dst []byte, d *Draft) []byte {
 	}
 	field("WARC-Truncated", d.Truncated)
 	field("WARC-Block-Digest", d.blockDigest())
-	if d.Payload != nil {
-		field("WARC-Payload-Digest", Digest(d.Payload))
-	}
+	field("WARC-Payload-Digest", d.Payload)
 	field("Content-Type", d.ContentType)
-	fmt.Fprintf(b, "Content-Length: %d\r\n\r\n", len(d.Block))
+	fmt.Fprintf(b, "Content-Length: %d\r\n\r\n", len(d.Head)+len(d.Block))
 	return b.Bytes()
 }
 

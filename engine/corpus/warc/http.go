@@ -2,10 +2,12 @@ package warc
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -25,8 +27,24 @@ func (r *Record) Response() (*http.Response, error) {
 		return nil, fmt.Errorf("record %s: HTTP response: %w", r.ID(), err)
 	}
 	head.N = r.Length // the bound was the header's; the block ends by itself
+	if len(response.TransferEncoding) > 0 && !startsChunk(in) {
+		response.TransferEncoding, response.Body = nil, io.NopCloser(in)
+	}
 	if strings.EqualFold(response.Header.Get("Content-Encoding"), "identity") {
 		response.Header.Del("Content-Encoding")
 	}
 	return response, nil
+}
+
+// startsChunk reports whether a body begins with the size of a chunk. Some crawlers wrote bodies without the transfer encoding
+// that their headers name.
+func startsChunk(in *bufio.Reader) bool {
+	start, err := in.Peek(64)
+	line, _, whole := bytes.Cut(start, []byte{'\n'})
+	line, _, extended := bytes.Cut(line, []byte{';'})
+	if err == nil && !whole && !extended {
+		return false
+	}
+	_, err = strconv.ParseUint(string(bytes.TrimSpace(line)), 16, 64)
+	return err == nil || len(start) == 0
 }

@@ -1,11 +1,14 @@
 package warc
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -68,7 +71,8 @@ func pageOf(r *Record, limit int64) (p Page, err error) {
 			return p, errNoPage
 		}
 		p.ContentType = response.Header.Get("Content-Type")
-		if body, err = DecodeContent(response.Body, response.Header.Values("Content-Encoding")); err != nil {
+		packed := bufio.NewReader(response.Body)
+		if body, err = DecodeContent(packed, encodings(packed, response.Header)); err != nil {
 			return p, err
 		}
 	default:
@@ -85,4 +89,16 @@ func pageOf(r *Record, limit int64) (p Page, err error) {
 		return p, fmt.Errorf("record %s: %w", p.ID, err)
 	}
 	return p, nil
+}
+
+// encodings are the content encodings of a body: those that its header names, unless it is not in gzip at all. Some crawlers
+// wrote decoded bodies behind headers that still name the encoding.
+func encodings(body *bufio.Reader, h http.Header) []string {
+	names := h.Values("Content-Encoding")
+	if len(names) == 1 && strings.HasSuffix(strings.ToLower(names[0]), "gzip") {
+		if start, _ := body.Peek(2); !bytes.Equal(start, []byte{0x1f, 0x8b}) {
+			return nil
+		}
+	}
+	return names
 }

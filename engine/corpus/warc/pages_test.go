@@ -29,6 +29,8 @@ func TestThePagesOfAnArchive(t *testing.T) {
 		response("plain", "200 OK\r\nContent-Type: text/html", "<p>plain") +
 		response("packed", "200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip", string(zip("<p>packed"))) +
 		response("chunked", "200 OK\r\nTransfer-Encoding: chunked", "3\r\nchu\r\n4\r\nnked\r\n0\r\n\r\n") +
+		response("not-packed", "200 OK\r\nContent-Encoding: gzip", "<p>plain after all") +
+		response("not-chunked", "200 OK\r\nTransfer-Encoding: chunked", "face it: no chunks") +
 		response("cut", "200 OK\r\nContent-Length: 100", "half") +
 		response("bomb", "200 OK\r\nContent-Encoding: gzip", string(zip(strings.Repeat("a", 100_000)))) +
 		response("gone", "404 Not Found", "sorry") +
@@ -43,7 +45,8 @@ func TestThePagesOfAnArchive(t *testing.T) {
 		assert.Equal(t, 2026, p.Date.Year())
 		assert.LessOrEqual(t, len(p.Body), 1000)
 	}
-	assert.Equal(t, []string{"http://x/plain text/html  <p>plain", "http://x/packed text/html  <p>packed", "http://x/chunked   chunked", "http://x/cut  disconnect half",
+	assert.Equal(t, []string{"http://x/plain text/html  <p>plain", "http://x/packed text/html  <p>packed", "http://x/chunked   chunked", "http://x/not-packed   <p>plain ",
+		"http://x/not-chunked   face it: ", "http://x/cut  disconnect half",
 		"http://x/bomb  length aaaaaaaaa", "http://x/text text/plain  texto"}, got)
 	_, err = pages(t, b[:len(b)-10], 1000)
 	assert.Error(t, err, "a file that ends in the middle of a record")
