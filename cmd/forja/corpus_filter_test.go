@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"forja/engine/corpus/shard"
 )
 
 // prose is a text that the filters keep.
@@ -34,15 +36,29 @@ func TestFiltersSayWhyADocumentIsDropped(t *testing.T) {
 		`{"id":"code","keep":false,"reason":"curly_bracket","filter":"c4","value":1}`+"\n", r.stdout)
 	assert.Contains(t, r.err, "1 of 3 documents kept")
 
-	r = forjaIn(t, docs, "corpus", "filter", "--jsonl", "--c4.curly_bracket=false", "--gopher_quality.min_words", "1", "--only", "c4").done(t)
+	r = forjaIn(t, docs, "corpus", "filter", "--jsonl", "--filter.c4.curly_bracket=false", "--filter.gopher_quality.min_words", "1", "--only", "c4").done(t)
 	assert.Contains(t, r.stdout, `{"id":"code","keep":true`)
 	assert.Contains(t, r.stdout, `"reason":"too_few_sentences"`)
 
-	var tally filterTally
+	var report shard.Report
 	r = forjaIn(t, docs, "corpus", "filter", "--json").done(t)
-	require.NoError(t, json.Unmarshal([]byte(r.stdout), &tally))
-	assert.Equal(t, 3, tally.Documents)
-	assert.Equal(t, []string{"code"}, tally.Dropped[0].Samples)
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), &report))
+	assert.EqualValues(t, 3, report.Read.Documents)
+	assert.Equal(t, "c4/curly_bracket", report.Dropped[0].Reason)
+	assert.Equal(t, []string{"code"}, report.Dropped[0].Samples)
+}
+
+func TestARecipeSaysWhatTheFlagsOfAFilterDoNot(t *testing.T) {
+	docs := lineOf(t, map[string]string{"id": "code", "text": prose("a {bracket}")})
+	file := write(t, "code.yaml", "version: 1\nkind: filter\nfilter: {c4: {curly_bracket: false}, gopher_quality: {min_words: 1000}}\n")
+	r := forjaIn(t, docs, "corpus", "filter", "--jsonl", "--recipe", file).done(t)
+	assert.Contains(t, r.stdout, `"reason":"gopher_short_doc"`)
+	r = forjaIn(t, docs, "corpus", "filter", "--jsonl", "--recipe", file, "--filter.gopher_quality.min_words", "10").done(t)
+	assert.Contains(t, r.stdout, `"keep":true`)
+	r = forjaIn(t, docs, "corpus", "explain", "--filter.fineweb.list_ratio", "x")
+	assert.Equal(t, exitUsage, r.code)
+	assert.Contains(t, r.err, "--filter.fineweb.list_ratio: wants a number")
+	assert.Equal(t, exitUsage, forjaIn(t, docs, "corpus", "filter", "--recipe", "tiny").code)
 }
 
 func TestKeptDocumentsAreCleanedAndKeepTheirFields(t *testing.T) {
@@ -53,7 +69,7 @@ func TestKeptDocumentsAreCleanedAndKeepTheirFields(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &got))
 	assert.Equal(t, "<kept>", got["extra"])
 	assert.Equal(t, prose("a mill")+"Write to email@example.com about all of the rest that we have.", got["text"])
-	r = forjaIn(t, docs, "corpus", "filter", "--documents", "--redact=false").done(t)
+	r = forjaIn(t, docs, "corpus", "filter", "--documents", "--filter.redact=false").done(t)
 	assert.Contains(t, r.stdout, "jane@host")
 }
 
@@ -62,7 +78,7 @@ func TestEvaluationSetsAndBlockListsDropDocuments(t *testing.T) {
 	domains := write(t, "domains.txt", "# bad\nbad.example\n")
 	docs := lineOf(t, map[string]string{"id": "a", "text": prose("a mill")}) + lineOf(t, map[string]string{"id": "b", "text": prose("a castle")}) +
 		lineOf(t, map[string]string{"id": "c", "url": "http://www.bad.example/x", "text": prose("a house")})
-	r := forjaIn(t, docs, "corpus", "filter", "--jsonl", "--decontaminate", set, "--url.domains", domains).done(t)
+	r := forjaIn(t, docs, "corpus", "filter", "--jsonl", "--filter.decontaminate", set, "--filter.url.domains", domains).done(t)
 	assert.Contains(t, r.stdout, `{"id":"a","keep":false,"reason":"contaminated"`)
 	assert.Contains(t, r.stdout, `{"id":"b","keep":true`)
 	assert.Contains(t, r.stdout, `{"id":"c","keep":false,"reason":"domain"`)
@@ -109,13 +125,15 @@ func TestLanguagesOfDocumentsAreTold(t *testing.T) {
 	assert.Regexp(t, `^en  1.000\n$`, forjaIn(t, prose("a mill"), "corpus", "lang").done(t).stdout)
 	assert.Contains(t, forja(t, "corpus", "lang", "--list").done(t).stdout, " pt ")
 	docs = lineOf(t, map[string]string{"id": "a", "text": prose("a mill")})
-	assert.Contains(t, forjaIn(t, docs, "corpus", "filter", "--jsonl", "--languages", "pt,es").done(t).stdout, `"reason":"language"`)
-	assert.Contains(t, forjaIn(t, docs, "corpus", "filter", "--jsonl", "--languages", "en").done(t).stdout, `"keep":true`)
+	assert.Contains(t, forjaIn(t, docs, "corpus", "filter", "--jsonl", "--filter.languages", "pt,es").done(t).stdout, `"reason":"language"`)
+	assert.Contains(t, forjaIn(t, docs, "corpus", "filter", "--jsonl", "--filter.languages", "en").done(t).stdout, `"keep":true`)
 }
 
 func TestWrongUseOfFiltersStartsNothing(t *testing.T) {
 	for _, args := range [][]string{
-		{"filter", "--only", "magic"}, {"filter", "--jsonl", "--documents"}, {"filter", "--url.words", "nowhere"}, {"filter", "--decontaminate", "nowhere"},
+		{"filter", "--only", "magic"}, {"filter", "--jsonl", "--documents"}, {"filter", "--filter.url.words", "nowhere"}, {"filter", "--filter.decontaminate", "nowhere"},
+		{"filter", "--in", "nowhere", "--out", t.TempDir()}, {"filter", "--in", t.TempDir()}, {"filter", "--in", t.TempDir(), "--out", t.TempDir(), "--jsonl"},
+		{"filter", "--in", t.TempDir(), "--out", t.TempDir(), "--shard", "2/2"}, {"filter", "--in", t.TempDir(), "--out", t.TempDir(), "--format", "csv"},
 		{"dedup", "--clusters"}, {"dedup", "--exact", "word"}, {"dedup", "--dedup.bands", "0"}, {"dedup", "--dedup.memory", "0"}, {"explain", "--id", "a"}, {"lang", "--jsonl", "--documents"},
 	} {
 		r := forjaIn(t, "{}\n", append([]string{"corpus"}, args...)...)

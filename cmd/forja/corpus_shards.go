@@ -6,20 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"forja/engine/corpus/documents"
 	"forja/engine/corpus/shard"
 	"forja/engine/corpus/store"
 )
 
-// documentFormats are how the files of a store hold documents.
-var documentFormats = []string{"jsonl.gz", "jsonl.zst", "jsonl", "parquet"}
+// Versions of what a document is made by. They are part of a step's settings, so that files of different making do not get
+// mixed: raise one when the same input comes to another document.
+const (
+	extractVersion   = 1
+	languagesVersion = 1
+)
 
 // A shareFlags is how a step of the chain is told to work on the files of stores: --in, --out, --shard, --format. Without
 // --in a verb is a filter of one stream. A verb uses it so:
@@ -42,7 +51,12 @@ func (f *shareFlags) add(c *cobra.Command) {
 	fs.StringVar(&f.in, "in", "", "folder or s3://bucket/prefix with the files to read, instead of FILE")
 	fs.StringVar(&f.out, "out", "", "folder or s3://bucket/prefix for what is made of them")
 	fs.StringVar(&f.shard, "shard", "0/1", "I/N: only this share of the files, from 0/N to N-1/N")
-	fs.StringVar(&f.format, "format", documentFormats[0], "of the files that are made: "+strings.Join(documentFormats, ", "))
+	fs.StringVar(&f.format, "format", strings.TrimPrefix(documents.Default, "."), "of the files that are made: "+documentFormats())
+}
+
+// documentFormats are how the files of a store hold documents: their endings without the dot.
+func documentFormats() string {
+	return strings.ReplaceAll(strings.Join(documents.Endings(), ", "), " .", " ")[1:]
 }
 
 // given says that a verb is to work on stores.
@@ -56,8 +70,8 @@ func (f *shareFlags) open(ctx context.Context) (*workplace, error) {
 	if f.in == f.out {
 		return nil, usagef("--in and --out are both %s: choose another place for the output", f.in)
 	}
-	if !slices.Contains(documentFormats, f.format) {
-		return nil, usagef("--format %q: want one of %s", f.format, strings.Join(documentFormats, ", "))
+	if !slices.Contains(documents.Endings(), "."+f.format) {
+		return nil, usagef("--format %q: want one of %s", f.format, documentFormats())
 	}
 	share, err := shard.Parse(f.shard)
 	if err != nil {
@@ -107,7 +121,10 @@ func (a *app) share(ctx context.Context, at *workplace, m *shard.Map) (shard.Rep
 	}
 	do := m.Do
 	m.Do = func(ctx context.Context, in store.File, r io.Reader, w io.Writer, report *shard.Report) error {
-		return do(ctx, in, watched{r, func(n int) { bytes.Add(int64(n)); show() }}, w, report)
+		if !strings.HasSuffix(in.Name, ".parquet") { // which is not read from its beginning to its end
+			r = watched{r, func(n int) { bytes.Add(int64(n)); show() }}
+		}
+		return do(ctx, in, r, w, report)
 	}
 	m.Progress = func(done, of int, _ shard.Report) {
 		files.Store(int64(done))
@@ -131,14 +148,64 @@ func (w watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// inOrder does work on what a sequence yields, on all processors, and yields the results in the sequence's order. The first
+// error ends it.
+func inOrder[In, Out any](ctx context.Context, in iter.Seq2[In, error], do func(In) (Out, error)) iter.Seq2[Out, error] {
+	type result struct {
+		value Out
+		err   error
+	}
+	return func(yield func(Out, error) bool) {
+		queue := make(chan chan result, runtime.GOMAXPROCS(0)) // as many are worked on as it holds
+		stop := make(chan struct{})
+		var reader sync.WaitGroup
+		defer reader.Wait() // what it reads from is closed then
+		defer close(stop)
+		reader.Go(func() {
+			defer close(queue)
+			for v, err := range in {
+				one := make(chan result, 1)
+				select {
+				case queue <- one:
+				case <-stop:
+					return
+				case <-ctx.Done():
+					return
+				}
+				if err != nil {
+					one <- result{err: err}
+					return
+				}
+				go func() {
+					out, err := do(v)
+					one <- result{out, err}
+				}()
+			}
+		})
+		for one := range queue {
+			r := <-one
+			if !yield(r.value, r.err) || r.err != nil {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			var none Out
+			yield(none, context.Cause(ctx))
+		}
+	}
+}
+
 // printReport prints what a step did.
 func (a *app) printReport(r shard.Report) error {
 	return a.print(r, func(w io.Writer) { writeReport(w, r) })
 }
 
 func writeReport(w io.Writer, r shard.Report) {
-	fmt.Fprintf(w, "%s: %d files, %s in; %d of %d documents kept, %s of %s, in %s\n", r.Step, r.Files, size(r.Size), r.Kept.Documents, r.Read.Documents,
-		size(r.Kept.Bytes), size(r.Read.Bytes), span(time.Duration(r.Seconds*float64(time.Second))))
+	fmt.Fprintf(w, "%s: %d of %d documents kept, %s of %s of text", r.Step, r.Kept.Documents, r.Read.Documents, size(r.Kept.Bytes), size(r.Read.Bytes))
+	if r.Files > 0 {
+		fmt.Fprintf(w, "; %d files of %s in %s", r.Files, size(r.Size), span(time.Duration(r.Seconds*float64(time.Second))))
+	}
+	fmt.Fprintln(w)
 	drops := slices.Clone(r.Dropped)
 	slices.SortStableFunc(drops, func(x, y shard.Drop) int { return cmp.Compare(y.Documents, x.Documents) })
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -146,4 +213,7 @@ func writeReport(w io.Writer, r shard.Report) {
 		fmt.Fprintf(out, "%d\t%s\t%s\n", d.Documents, d.Reason, strings.Join(d.Samples, " "))
 	}
 	out.Flush()
+	for _, name := range slices.Sorted(maps.Keys(r.Notes)) {
+		fmt.Fprintf(w, "%d %s\n", r.Notes[name], name)
+	}
 }

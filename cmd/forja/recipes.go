@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -77,6 +78,24 @@ func addKeys(c *cobra.Command, into *[]setting, kinds ...string) {
 			c.Flags().Var(keyFlag{k, into}, k.Name, k.Doc)
 		}
 	}
+}
+
+// addSection makes the keys of one section flags, for a verb that knows by other means what the rest of a stage says.
+func addSection(c *cobra.Command, into *[]setting, section string) {
+	for _, k := range recipe.Keys() {
+		if strings.HasPrefix(k.Name, section+".") {
+			c.Flags().Var(keyFlag{k, into}, k.Name, k.Doc)
+		}
+	}
+}
+
+// sectionOf is a stage of a kind of which a verb uses one section: what flags say, then a recipe, then the defaults.
+func sectionOf(name, kind string, settings []setting) (*recipe.Stage, error) {
+	r, err := loadRecipe(name, kind, append(slices.Clone(settings), setting{"data.path", "-"})) // which the verb knows
+	if err != nil {
+		return nil, err
+	}
+	return &r.Stage, nil
 }
 
 // addStageKeys also accepts --stages.NAME.KEY. Stages have any names, so what is accepted is what args contain; the

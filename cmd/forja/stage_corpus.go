@@ -18,8 +18,8 @@ import (
 	"forja/engine/vfs"
 )
 
-// documents yields one side of a corpus. Go's own library is split by package, everything else by document.
-func documents(ctx context.Context, s *recipe.Stage, val bool) (iter.Seq2[data.Document, error], error) {
+// corpusSide yields one side of a corpus. Go's own library is split by package, everything else by document.
+func corpusSide(ctx context.Context, s *recipe.Stage, val bool) (iter.Seq2[data.Document, error], error) {
 	if s.Data.Source == "goroot" {
 		root, err := goroot.Find(ctx, s.Data.Path)
 		if err != nil {
@@ -77,7 +77,7 @@ func (a *app) stageCorpus(ctx context.Context, s *recipe.Stage, d *vfs.Disk) err
 		docs  *int
 		bytes *int64
 	}{{"train", &res.TrainDocuments, &res.TrainBytes}, {"val", &res.ValDocuments, &res.ValBytes}} {
-		docs, err := documents(ctx, s, side.name == "val")
+		docs, err := corpusSide(ctx, s, side.name == "val")
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ func (a *app) stageTokenizer(ctx context.Context, s *recipe.Stage, d *vfs.Disk) 
 	docs := data.Read(from, data.ReadOptions{})
 	if from == "" || s.Data.Source == "goroot" {
 		var err error
-		if docs, err = documents(ctx, s, false); err != nil {
+		if docs, err = corpusSide(ctx, s, false); err != nil {
 			return err
 		}
 	}

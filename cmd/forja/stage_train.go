@@ -73,7 +73,7 @@ func (a *app) stageEncoder(ctx context.Context, s *recipe.Stage, d *vfs.Disk) (*
 		if _, err := d.Stat(tokenizerFile); err == nil {
 			return openTokenizer(d.Path(tokenizerFile))
 		}
-		docs, err := documents(ctx, s, false)
+		docs, err := corpusSide(ctx, s, false)
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func (a *app) openSources(ctx context.Context, s *recipe.Stage, e *encoder, d *v
 			if trainPath != "" {
 				sub.Data.Source, sub.Data.Path = "jsonl", trainPath
 			}
-			docs, err := documents(ctx, &sub, side == "val")
+			docs, err := corpusSide(ctx, &sub, side == "val")
 			if err != nil {
 				return sources{}, err
 			}

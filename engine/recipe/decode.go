@@ -243,7 +243,7 @@ func assignList(v reflect.Value, f field, n node, key string) error {
 		n = list
 	}
 	items := n.items
-	if n.flag && n.kind == scalarNode && len(f.oneof) > 0 { // words hold no commas: --tasks ppl,bpb
+	if n.flag && n.kind == scalarNode && f.split { // --eval.tasks ppl,bpb
 		for word := range strings.SplitSeq(n.text, ",") {
 			item := n
 			item.text = strings.TrimSpace(word)

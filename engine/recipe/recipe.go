@@ -87,7 +87,7 @@ func (r *Recipe) parseStages(p pair) error {
 	return nil
 }
 
-// Set overrides one dotted key, as a flag does: the same parser and the same errors. In a recipe with stages a plain key
+// Set overrides one dotted key, as a flag does: the same parser and the same errors. A list that is set again grows. In a recipe with stages a plain key
 // changes the value that the stages share, and stages.NAME.KEY one stage's own.
 func (r *Recipe) Set(key, value string) error {
 	at := place{file: "--" + key}
@@ -164,10 +164,14 @@ func (s *Stage) set(v reflect.Value, at place, key, value string, inherited bool
 		case !last:
 			return at.errorf(key, "%s has no keys below it", prefix+word)
 		default:
+			before := reflect.ValueOf(target.Interface())
 			if err := assign(target, f, node{text: value, flag: true, place: at}, key); err != nil {
 				e := err.(*Error)
 				e.Message = strings.TrimPrefix(e.Message, key+": ")
 				return e
+			}
+			if m, ok := s.marks[prefix+word]; ok && m.flag && f.typ.Kind() == reflect.Slice {
+				target.Set(reflect.AppendSlice(before, target))
 			}
 		}
 		s.marks[prefix+word] = mark{place: at, key: at, flag: true, inherited: inherited}

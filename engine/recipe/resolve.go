@@ -66,6 +66,12 @@ func badName(s *Stage) error {
 func (s *Stage) resolve() error {
 	rules := []func(*Stage) error{unusedKeys, (*Stage).checkDevice}
 	switch s.Kind {
+	case "crawl":
+		rules = append(rules, required("crawl.seeds", "crawl.contact"))
+	case "extract", "filter":
+		rules = append(rules, required("data.path"))
+	case "dedup":
+		rules = append(rules, required("data.path"), dedupRules)
 	case "corpus":
 		rules = append(rules, corpusRules)
 	case "tokenizer":

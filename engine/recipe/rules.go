@@ -6,6 +6,13 @@ import (
 	"slices"
 )
 
+func dedupRules(s *Stage) error {
+	if d := s.Dedup; d.Bands*d.Rows > 4096 {
+		return s.Errorf("dedup.bands", "%d bands of %d rows are %d hash functions: there are at most 4096", d.Bands, d.Rows, d.Bands*d.Rows)
+	}
+	return nil
+}
+
 func corpusRules(s *Stage) error {
 	if s.Data.Source == "" {
 		return s.missing("data.source")

@@ -2,8 +2,9 @@ package recipe
 
 import "time"
 
-// The schema. A field's tags are its contract: key (its name), default, range (an interval), oneof (its words), doc (one
-// line, for help and docs), for (the kinds of stage that use it), path (its "@stage/…" refers to a stage's directory).
+// The schema. A field's tags are its contract: key (its name), default, range (an interval), oneof (its words), split (in
+// a flag, commas separate the list), doc (one line, for help and docs), for (the kinds of stage that use it), path (its
+// "@stage/…" refers to a stage's directory).
 // A default of "auto" also makes the word auto acceptable; auto is the zero value and is filled in by whoever can know.
 
 // A Recipe describes one run (its own embedded Stage) or, with Stages, a graph of them; then the embedded Stage holds
@@ -28,7 +29,7 @@ type Job struct {
 // A Stage is one step of a pipeline: what to run, and the sections its kind reads.
 type Stage struct {
 	Name      string   `key:"name" default:"" doc:"name of the run or stage: letters, digits, - and _"`
-	Kind      string   `key:"kind" default:"" oneof:"corpus|tokenizer|pack|pretrain|sft|eval|ngram" doc:"what the stage does"`
+	Kind      string   `key:"kind" default:"" oneof:"crawl|extract|filter|dedup|corpus|tokenizer|pack|pretrain|sft|eval|ngram" doc:"what the stage does"`
 	Needs     []string `key:"needs" doc:"stages that must be finished first; @stage/… paths imply it"`
 	Base      string   `key:"base" default:"" path:"yes" for:"pretrain sft eval ngram" doc:"model directory to start from, or to evaluate; of ngram, the run it is the baseline of"`
 	Device    string   `key:"device" default:"auto" doc:"auto, cpu, cuda:N or sim" for:"pretrain sft eval"`
@@ -36,6 +37,9 @@ type Stage struct {
 	Seed      int      `key:"seed" default:"1337" range:"[0,]" doc:"seed of weights, shuffling and sampling"`
 
 	Model     Model     `key:"model" for:"pretrain" doc:"the architecture"`
+	Crawl     Crawl     `key:"crawl" for:"crawl" doc:"which pages are fetched, and how politely"`
+	Filter    Filter    `key:"filter" for:"filter" doc:"which documents are kept; a threshold of 0 turns its rule off"`
+	Dedup     Dedup     `key:"dedup" for:"dedup" doc:"which documents are taken for copies"`
 	Data      Data      `key:"data" doc:"what is read"`
 	Tokenizer Tokenizer `key:"tokenizer" for:"tokenizer pack pretrain sft eval ngram" doc:"which tokenizer, or how to train one"`
 	Batch     Batch     `key:"batch" for:"pretrain sft eval" doc:"the work of one update"`
@@ -70,8 +74,9 @@ type Model struct {
 
 // Data is what a stage reads: documents, token shards, or conversations.
 type Data struct {
-	Source      string            `key:"source" default:"" oneof:"goroot|jsonl|text|dir" for:"corpus pretrain tokenizer" doc:"kind of documents"`
-	Path        string            `key:"path" default:"" path:"yes" for:"corpus pretrain tokenizer" doc:"the documents' file or folder"`
+	Source      string            `key:"source" default:"" oneof:"goroot|jsonl|text|dir|store" for:"corpus pretrain tokenizer" doc:"kind of documents; store is what the web's steps make"`
+	Path        string            `key:"path" default:"" path:"yes" for:"extract filter dedup corpus pretrain tokenizer" doc:"the documents' file, folder or s3://bucket/prefix"`
+	Files       string            `key:"files" default:"jsonl.gz" oneof:"jsonl.gz|jsonl.zst|jsonl|parquet" for:"extract filter dedup" doc:"how documents are written"`
 	MaxBytes    int               `key:"max_bytes" default:"0" range:"[0,]" for:"corpus tokenizer pack pretrain" doc:"read at most this much text; 0 is all"`
 	Train       string            `key:"train" default:"" path:"yes" for:"tokenizer pack pretrain sft ngram" doc:"token shards, documents or examples to learn from"`
 	Val         string            `key:"val" default:"" path:"yes" for:"pretrain sft eval ngram pack" doc:"the same, held out"`

@@ -19,6 +19,7 @@ type field struct {
 	rng   interval
 	kinds []string // kinds of stage that use it; nil is all
 	path  bool     // "@stage/…" is a reference
+	split bool     // a list whose items hold no commas: in a flag they separate it
 	index []int    // for reflect.Value.FieldByIndex
 	typ   reflect.Type
 }
@@ -57,10 +58,10 @@ func fieldsOf(t reflect.Type) []field {
 			continue
 		}
 		f := field{name: sf.Tag.Get("key"), def: sf.Tag.Get("default"), doc: sf.Tag.Get("doc"), index: []int{i},
-			typ: sf.Type, path: sf.Tag.Get("path") == "yes", kinds: strings.Fields(sf.Tag.Get("for")), rng: anyNumber}
+			typ: sf.Type, path: sf.Tag.Get("path") == "yes", split: sf.Tag.Get("split") == "yes", kinds: strings.Fields(sf.Tag.Get("for")), rng: anyNumber}
 		f.auto = f.def == "auto" && sf.Type.Kind() != reflect.String
 		if words := sf.Tag.Get("oneof"); words != "" {
-			f.oneof = strings.Split(words, "|")
+			f.oneof, f.split = strings.Split(words, "|"), true
 		}
 		if r := sf.Tag.Get("range"); r != "" {
 			var err error

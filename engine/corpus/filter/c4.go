@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"forja/engine/recipe"
 )
 
 const c4Filter = "c4"
@@ -34,7 +36,7 @@ func (c *Checker) lineRules(text string) {
 		var line string
 		line, rest = cut(rest)
 		line = strings.TrimSpace(line)
-		if rules.badWords(line) {
+		if badWords(rules, line) {
 			continue
 		}
 		begin := len(c.out)
@@ -74,8 +76,8 @@ func (c *Checker) lineRules(text string) {
 }
 
 // badWords says that a line has too few words or one that is too long.
-func (r *C4) badWords(line string) bool {
-	short := r.MaxWordLength <= 0 || len(line) <= r.MaxWordLength // no word can be too long
+func badWords(rules *recipe.C4, line string) bool {
+	short := rules.MaxWordLength <= 0 || len(line) <= rules.MaxWordLength // no word can be too long
 	words, length := 0, 0
 	for i := 0; i < len(line); {
 		c, n := class(line, i)
@@ -84,15 +86,15 @@ func (r *C4) badWords(line string) bool {
 			continue
 		}
 		if length++; length == 1 {
-			if words++; short && words >= r.MinLineWords {
+			if words++; short && words >= rules.MinLineWords {
 				return false
 			}
 		}
-		if r.MaxWordLength > 0 && length > r.MaxWordLength {
+		if rules.MaxWordLength > 0 && length > rules.MaxWordLength {
 			return true
 		}
 	}
-	return words < r.MinLineWords
+	return words < rules.MinLineWords
 }
 
 // appendCited appends a line without [12], [], [edit] and [citation needed].

@@ -2,7 +2,7 @@
 //
 // It is the recipe of FineWeb (Penedo et al., 2024) in its order: block lists of URLs, language, the repetition and
 // quality rules of Gopher (Rae et al., 2021, table A1), the line rules of C4 (Raffel et al., 2020) and FineWeb's own.
-// Every threshold is a field of [Config]; [Default] holds the published ones. A [Checker] names the first rule that a
+// Every threshold is a key of a recipe (recipe.Filter); [Default] holds the published ones. A [Checker] names the first rule that a
 // document breaks, or with [Checker.Explain] the outcome of every rule. [Redact] replaces personal data and
 // [Contamination] finds texts of evaluation sets.
 //

@@ -29,13 +29,13 @@ func (c *Checker) repetition(text string) {
 		return
 	}
 	c.prepare()
-	for i, limit := range limits.Top {
+	for i, limit := range [...]float64{limits.Top2, limits.Top3, limits.Top4} {
 		if limit > 0 && !c.most(repetitionFilter, topRules[i], float64(c.topGram(i+2))/chars, limit) {
 			return
 		}
 	}
 	distinct := false // of longer n-grams too, once those of one length are
-	for i, limit := range limits.Dup {
+	for i, limit := range [...]float64{limits.Dup5, limits.Dup6, limits.Dup7, limits.Dup8, limits.Dup9, limits.Dup10} {
 		if limit == 0 {
 			continue
 		}

@@ -117,5 +117,5 @@ func (c *Checker) language(language string, score float64) {
 		wanted = wanted || l == language
 	}
 	_ = c.none(languageFilter, "language", b2i(!wanted)) &&
-		c.report(Finding{languageFilter, "language_score", score, c.config.MinScore, true, c.config.MinScore == 0 || score > c.config.MinScore})
+		c.report(Finding{languageFilter, "language_score", score, c.config.LanguageScore, true, c.config.LanguageScore == 0 || score > c.config.LanguageScore})
 }

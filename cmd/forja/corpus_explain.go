@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"forja/engine/corpus"
+	"forja/engine/corpus/filter"
+)
+
+// An explanation is a document's verdict, rule by rule.
+type explanation struct {
+	ID       string           `json:"id"`
+	Keep     bool             `json:"keep"`
+	Reason   string           `json:"reason,omitempty"`
+	Findings []filter.Finding `json:"findings"`
+	Text     string           `json:"text"`
+}
+
+func (a *app) corpusExplainCmd() *cobra.Command {
+	var f judgeFlags
+	var id string
+	c := &cobra.Command{Use: "explain [FILE]", Short: "show how one document fares with every rule of the filters (a text, or JSON lines)",
+		Example: "  forja corpus explain page.txt\n  forja corpus explain docs.jsonl --id 17", Args: cobra.MaximumNArgs(1)}
+	c.Flags().StringVar(&id, "id", "", "the document of JSON lines; the first if none is given")
+	f.add(c)
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		j, err := f.open()
+		if err != nil {
+			return err
+		}
+		d, err := a.oneDocument(args, id)
+		if err != nil {
+			return err
+		}
+		score := j.tell(&d)
+		findings, v := j.checker().Explain(d, score)
+		if n := j.contamination.Find(v.Text); len(j.config.Decontaminate) > 0 {
+			findings = append(findings, filter.Finding{Filter: "decontaminate", Rule: "contaminated", Value: float64(n), OK: n == 0})
+		}
+		j.contaminated(&v)
+		e := explanation{d.ID, v.Keep, v.Rule, findings, v.Text}
+		return a.print(e, func(w io.Writer) {
+			out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			for _, finding := range e.Findings {
+				bound, mark := "at most", "ok"
+				if finding.Least {
+					bound = "at least"
+				}
+				if !finding.OK {
+					mark = "DROP"
+				}
+				fmt.Fprintf(out, "%s\t%s\t%s\t%.4g\t%s %.4g\n", mark, finding.Filter, finding.Rule, finding.Value, bound, finding.Limit)
+			}
+			out.Flush()
+			if e.Keep {
+				fmt.Fprintf(w, "kept: %d bytes, %d after the rules for lines\n", len(d.Text), len(e.Text))
+			} else {
+				fmt.Fprintf(w, "dropped by %s: %s\n", v.Filter, v.Rule)
+			}
+		})
+	}
+	return c
+}
+
+// oneDocument reads a text, or one document of JSON lines.
+func (a *app) oneDocument(args []string, id string) (corpus.Document, error) {
+	if len(args) == 0 || filepath.Ext(args[0]) != ".jsonl" {
+		if id != "" {
+			return corpus.Document{}, usagef("--id is for a file of JSON lines, .jsonl")
+		}
+		text, err := a.readText(args, 0)
+		return corpus.Document{Text: text}, err
+	}
+	in, err := a.input(args, 0)
+	if err != nil {
+		return corpus.Document{}, err
+	}
+	defer in.Close()
+	for d, err := range corpus.Read(in) {
+		if err != nil || id == "" || d.ID == id {
+			return d, err
+		}
+	}
+	return corpus.Document{}, fmt.Errorf("%s has no document %q", args[0], id)
+}
