@@ -18,11 +18,13 @@ type Index struct {
 // documentNumbers are what an index sorts.
 var documentNumbers = layout[uint32]{4, binary.LittleEndian.PutUint32, binary.LittleEndian.Uint32}
 
+const defaultMemory = 256 << 20
+
 // NewIndex makes an index that takes about as many bytes of memory for its keys, and four for each document; 0 is 256 MiB.
 // Keys beyond that go to files of a directory, which may be nil if there are none.
 func NewIndex(dir vfs.FS, memory int64) *Index {
 	if memory <= 0 {
-		memory = 256 << 20
+		memory = defaultMemory
 	}
 	return &Index{sorter: newSorter(dir, "keys", memory, documentNumbers)}
 }
@@ -43,7 +45,7 @@ func (x *Index) Add(keys []uint64) error {
 }
 
 // candidates are the documents that share a key with another, sorted. None may be added after.
-func (x *Index) candidates() (docs []uint32, err error) {
+func (x *Index) candidates() (docs []uint64, err error) {
 	shared := make([]uint64, (len(x.parents)+63)/64) // a bit a document
 	mark := func(doc uint32) { shared[doc/64] |= 1 << (doc % 64) }
 	var last record[uint32]
@@ -61,7 +63,7 @@ func (x *Index) candidates() (docs []uint32, err error) {
 	}
 	for i, word := range shared {
 		for ; word != 0; word &= word - 1 {
-			docs = append(docs, uint32(i*64+bits.TrailingZeros64(word)))
+			docs = append(docs, uint64(i*64+bits.TrailingZeros64(word)))
 		}
 	}
 	return docs, nil
