@@ -77,7 +77,7 @@ func (p *page) chrome(i, total int32) bool {
 		return true
 	case h&hintChrome != 0:
 		return share < 0.2 && size < 0.5
-	case h&hintWeak != 0 && h&hintContent == 0 && size < 0.4:
+	case h&hintWeak != 0 && h&hintContent == 0 && size < 0.4 && !isHeading[p.nodes[x.parent].tag]: // the text of a heading may lead to the table of contents
 		return p.prose[i]*3 < p.chars[i] && (p.linkShare(i) > 0.5)
 	}
 	return false

@@ -19,6 +19,21 @@ const (
 
 // EPUB reads a book: the chapters of its spine in order.
 func EPUB(data []byte) (Result, error) {
+	w := &writer{max: maxText}
+	r, err := chapters(data, func(p *page) bool {
+		p.render(w, p.body)
+		return w.b.Len() < maxText
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	r.Text = strings.TrimSpace(w.b.String())
+	return r, nil
+}
+
+// chapters calls visit with each chapter of a book in order, cleaned, until it has enough, and says what the book says about
+// itself.
+func chapters(data []byte, visit func(*page) bool) (Result, error) {
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return Result{}, fmt.Errorf("epub: %w", err)
@@ -68,11 +83,10 @@ func EPUB(data []byte) (Result, error) {
 	}
 	r := Result{Type: Book, Title: oneLine(first(book.Title...)), Author: oneLine(strings.Join(book.Creator, "; ")),
 		Date: day(first(book.Date...)), Lang: language(first(book.Language...)), License: licenseName(first(book.Rights...))}
-	w := &writer{max: maxText}
 	seen := map[string]bool{} // a spine may name a chapter a million times
 	for k, it := range book.Spine {
 		h := href[it.ID]
-		if k >= maxChapters || w.b.Len() >= maxText {
+		if k >= maxChapters {
 			break
 		}
 		if h == "" || it.Linear == "no" || seen[h] {
@@ -88,9 +102,10 @@ func EPUB(data []byte) (Result, error) {
 		}
 		p := measure(parse(decode(b, "")))
 		p.clean()
-		p.render(w, p.body)
+		if !visit(p) {
+			break
+		}
 	}
-	r.Text = strings.TrimSpace(w.b.String())
 	return r, nil
 }
 

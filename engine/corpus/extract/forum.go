@@ -148,9 +148,24 @@ func (p *page) lift(d *discussion) bool {
 
 // forum writes the messages if the page is a discussion: author, date, text, one after the other.
 func (p *page) forum(w *writer) bool {
-	d := p.discussion()
+	d, isPost := p.thread()
 	if len(d.posts) == 0 {
 		return false
+	}
+	if d.answers {
+		p.opening(w, d.posts[0])
+	}
+	for _, i := range d.posts {
+		p.message(w, i, isPost)
+	}
+	return true
+}
+
+// thread is the discussion that the page consists of, or none, and whether a node is one of its messages.
+func (p *page) thread() (discussion, map[int32]bool) {
+	d := p.discussion()
+	if len(d.posts) == 0 {
+		return d, nil
 	}
 	for range 4 { // who wrote a message may stand beside it, in an element around both
 		if p.signed(d.posts) || !p.lift(&d) {
@@ -158,7 +173,7 @@ func (p *page) forum(w *writer) bool {
 		}
 	}
 	if !p.signed(d.posts) {
-		return false
+		return discussion{}, nil
 	}
 	first := d.posts[0]
 	share := float64(d.covered) / float64(max(p.chars[p.body], 1))
@@ -167,22 +182,16 @@ func (p *page) forum(w *writer) bool {
 			p.out[i] = true
 		}
 		p.count()
-		return false
+		return discussion{}, nil
 	}
 	if share < 0.5 {
-		return false
+		return discussion{}, nil
 	}
 	isPost := make(map[int32]bool, len(d.posts))
 	for _, i := range d.posts {
 		isPost[i] = true
 	}
-	if d.answers {
-		p.opening(w, first)
-	}
-	for _, i := range d.posts {
-		p.message(w, i, isPost)
-	}
-	return true
+	return d, isPost
 }
 
 // articleAbove reports whether an article of some length stands before the first message.
@@ -216,7 +225,40 @@ func (p *page) opening(w *writer, first int32) {
 
 // message writes one message of a discussion.
 func (p *page) message(w *writer, post int32, isPost map[int32]bool) {
-	var author, date string
+	author, date, body := p.parts(post, isPost)
+	head := author
+	if date != "" {
+		if head != "" {
+			head += "\n"
+		}
+		head += date
+	}
+	if head != "" {
+		w.newline(2)
+		w.flush()
+		w.b.WriteString(head)
+	}
+	p.renderMessage(w, body, isPost)
+}
+
+// renderMessage writes the text of a message, without the messages within.
+func (p *page) renderMessage(w *writer, body int32, isPost map[int32]bool) {
+	var nested []int32
+	for i := body + 1; i < p.nodes[body].end; i++ {
+		if isPost[i] && !p.out[i] {
+			p.out[i] = true
+			nested = append(nested, i)
+			i = p.nodes[i].end - 1
+		}
+	}
+	p.render(w, body)
+	for _, i := range nested {
+		p.out[i] = false
+	}
+}
+
+// parts finds who wrote a message, when, and the element with its text.
+func (p *page) parts(post int32, isPost map[int32]bool) (author, date string, body int32) {
 	body, weight := int32(-1), int32(0)
 	end := p.nodes[post].end
 	var strong bool
@@ -283,30 +325,7 @@ func (p *page) message(w *writer, post int32, isPost map[int32]bool) {
 			return !x.isText() && !isPost[i] && (p.hint[i]&(hintAuthor|hintDate|hintProfile) != 0 && p.prose[i] == 0)
 		})
 	}
-	head := author
-	if date != "" {
-		if head != "" {
-			head += "\n"
-		}
-		head += date
-	}
-	if head != "" {
-		w.newline(2)
-		w.flush()
-		w.b.WriteString(head)
-	}
-	var nested []int32
-	for i := body + 1; i < p.nodes[body].end; i++ {
-		if isPost[i] && !p.out[i] {
-			p.out[i] = true
-			nested = append(nested, i)
-			i = p.nodes[i].end - 1
-		}
-	}
-	p.render(w, body)
-	for _, i := range nested {
-		p.out[i] = false
-	}
+	return author, date, body
 }
 
 var bodyNames = []string{"bbwrapper", "cooked", "postbody", "post_body", "post-body", "messagebody", "message-body", "commtext", "usertext",

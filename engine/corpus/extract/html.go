@@ -7,14 +7,14 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// HTML extracts a page. contentType is the header that the page came with, or empty.
-func HTML(raw []byte, contentType string) Result {
-	page := decode(raw, contentType)
-	p := measure(parse(page))
-	if p.chars[0] < 400 && bytes.Contains(page, []byte("<noscript")) { // a page for scripts, with another for readers without
-		page = bytes.ReplaceAll(page, []byte("<noscript"), []byte("<x-noscript"))
-		page = bytes.ReplaceAll(page, []byte("</noscript"), []byte("</x-noscript"))
-		if q := measure(parse(page)); q.chars[0] > 2*p.chars[0] {
+// open parses a page, reads what it says about itself, and leaves out what no kind of page has as content.
+func open(raw []byte, contentType string) (*page, Result) {
+	source := decode(raw, contentType)
+	p := measure(parse(source))
+	if p.chars[0] < 400 && bytes.Contains(source, []byte("<noscript")) { // a page for scripts, with another for readers without
+		source = bytes.ReplaceAll(source, []byte("<noscript"), []byte("<x-noscript"))
+		source = bytes.ReplaceAll(source, []byte("</noscript"), []byte("</x-noscript"))
+		if q := measure(parse(source)); q.chars[0] > 2*p.chars[0] {
 			p = q
 		}
 	}
@@ -25,6 +25,12 @@ func HTML(raw []byte, contentType string) Result {
 		clear(p.out)
 		p.count()
 	}
+	return p, r
+}
+
+// HTML extracts a page. contentType is the header that the page came with, or empty.
+func HTML(raw []byte, contentType string) Result {
+	p, r := open(raw, contentType)
 	w := &writer{max: maxText}
 	if p.forum(w) {
 		r.Type = Forum

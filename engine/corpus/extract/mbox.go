@@ -4,57 +4,99 @@ import (
 	"bytes"
 	"encoding/base64"
 	"io"
+	"iter"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"regexp"
+	"slices"
 	"strings"
 )
 
 // maxParts bounds the parts that are looked at in one message.
 const maxParts = 64
 
+// A Letter is one message of a mailbox.
+type Letter struct {
+	ID      string   // Message-ID, without the angle brackets
+	Answers []string // IDs of the messages that it answers, the direct one first
+	Author  string   // name, or of an address alone what stands before the @
+	Date    string   // YYYY-MM-DD
+	Subject string
+	Text    string
+}
+
+// Letters yields the messages of a mailbox that have text, in order.
+func Letters(data []byte) iter.Seq[Letter] {
+	return func(yield func(Letter) bool) {
+		rest := data
+		for len(rest) > 0 {
+			if bytes.HasPrefix(rest, []byte("From ")) {
+				_, rest, _ = bytes.Cut(rest, []byte("\n"))
+			}
+			one := rest
+			if k := bytes.Index(rest, []byte("\nFrom ")); k >= 0 {
+				one, rest = rest[:k+1], rest[k+1:]
+			} else {
+				rest = nil
+			}
+			m, err := mail.ReadMessage(bytes.NewReader(one))
+			if err != nil {
+				continue // a line of text that began with "From ", or no message
+			}
+			text := strings.TrimSpace(messageText(m))
+			if text == "" {
+				continue
+			}
+			l := Letter{ID: first(messageIDs(m.Header.Get("Message-ID"))...), Author: sender(m.Header.Get("From")),
+				Subject: headerText(m.Header.Get("Subject")), Text: text}
+			l.Answers = messageIDs(m.Header.Get("In-Reply-To"))
+			references := messageIDs(m.Header.Get("References"))
+			slices.Reverse(references) // the direct one stands last
+			l.Answers = append(l.Answers, references...)
+			if t, err := m.Header.Date(); err == nil {
+				l.Date = t.UTC().Format("2006-01-02")
+			}
+			if !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// maxReferences bounds the messages that one says it answers.
+const maxReferences = 64
+
+var messageIDRE = regexp.MustCompile(`<([^<>\s]{1,250})>`)
+
+func messageIDs(header string) (ids []string) {
+	for _, m := range messageIDRE.FindAllStringSubmatch(clip(header, 1<<14), maxReferences) {
+		ids = append(ids, m[1])
+	}
+	return ids
+}
+
 // Mbox reads a mailbox: the messages in order, each with its author's name, date, subject, and text. Addresses are left out.
 func Mbox(data []byte) Result {
 	r := Result{Type: Mail}
 	var b strings.Builder
-	rest := data
-	for len(rest) > 0 && b.Len() < maxText {
-		if bytes.HasPrefix(rest, []byte("From ")) {
-			_, rest, _ = bytes.Cut(rest, []byte("\n"))
-		}
-		one := rest
-		if k := bytes.Index(rest, []byte("\nFrom ")); k >= 0 {
-			one, rest = rest[:k+1], rest[k+1:]
-		} else {
-			rest = nil
-		}
-		m, err := mail.ReadMessage(bytes.NewReader(one))
-		if err != nil {
-			continue // a line of text that began with "From ", or no message
-		}
-		text := strings.TrimSpace(messageText(m))
-		if text == "" {
-			continue
-		}
-		subject := headerText(m.Header.Get("Subject"))
-		author := sender(m.Header.Get("From"))
-		date := ""
-		if t, err := m.Header.Date(); err == nil {
-			date = t.UTC().Format("2006-01-02")
+	for l := range Letters(data) {
+		if b.Len() >= maxText {
+			break
 		}
 		if r.Title == "" {
-			r.Title, r.Author, r.Date = subject, author, date
+			r.Title, r.Author, r.Date = l.Subject, l.Author, l.Date
 		}
 		if b.Len() > 0 {
 			b.WriteString("\n\n")
 		}
-		for _, s := range []string{author, date, subject} {
+		for _, s := range []string{l.Author, l.Date, l.Subject} {
 			if s != "" {
 				b.WriteString(s + "\n")
 			}
 		}
-		b.WriteString("\n" + text)
+		b.WriteString("\n" + l.Text)
 	}
 	r.Text = plain(b.String())
 	return r

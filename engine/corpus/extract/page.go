@@ -10,6 +10,10 @@ import (
 // minProse is the number of letters outside links from which a block reads as running text and not as a label.
 const minProse = 50
 
+// maxNameParts is the number of hyphens from which on an id is the words of a heading, such as how-do-i-share-variables, and says
+// nothing about the element's purpose.
+const maxNameParts = 4
+
 // A page is a tree with what each element measures. Counts are of characters that are not white space, over the subtree.
 type page struct {
 	*tree
@@ -48,6 +52,9 @@ func measure(t *tree) *page {
 		for _, a := range t.attrs[x.attr : x.attr+x.attrs] {
 			switch a.key {
 			case "class", "id", "itemprop", "role", "data-testid":
+				if a.key == "id" && strings.Count(a.val, "-") >= maxNameParts {
+					continue
+				}
 				v, ok := seen[a.val]
 				if !ok {
 					v = hints(a.val)

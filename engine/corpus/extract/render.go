@@ -94,7 +94,10 @@ type ending struct {
 }
 
 // render writes the subtree of root, without what is left out.
-func (p *page) render(w *writer, root int32) {
+func (p *page) render(w *writer, root int32) { p.renderRange(w, root, p.nodes[root].end) }
+
+// renderRange writes the nodes from one up to another, without what is left out.
+func (p *page) renderRange(w *writer, from, to int32) {
 	var stack []ending
 	type list struct {
 		end  int32
@@ -117,7 +120,7 @@ func (p *page) render(w *writer, root int32) {
 		}
 	}
 	w.newline(2)
-	for i := root; i < p.nodes[root].end && w.b.Len() < w.max; i++ {
+	for i := from; i < to && w.b.Len() < w.max; i++ {
 		leave(i)
 		x := &p.nodes[i]
 		if p.out[i] {
