@@ -9,7 +9,6 @@ import (
 	"iter"
 	"os"
 	"regexp"
-	"strings"
 
 	"forja/engine/corpus"
 	"forja/engine/corpus/extract"
@@ -22,9 +21,9 @@ const maxArchivePage = 64 << 20
 // errNoText says that a page of an archive is nothing to make text of, which is no mistake.
 var errNoText = errors.New("no text")
 
-var archiveName = regexp.MustCompile(`\.(warc|wet)(\.gz|\.zst)?$`)
+var archiveName = regexp.MustCompile(`(?i)\.(warc|wet)(\.gz|\.zst)?$`)
 
-func isArchive(name string) bool { return archiveName.MatchString(strings.ToLower(name)) }
+func isArchive(name string) bool { return archiveName.MatchString(name) }
 
 // archivePages yields the pages of a WARC file. An error ends it.
 func archivePages(ctx context.Context, name string) iter.Seq2[warc.Page, error] {

@@ -38,14 +38,39 @@ func languageOf(r extract.Result) string {
 func (a *app) corpusExtractCmd() *cobra.Command {
 	var lines bool
 	var url string
+	var at shareFlags
 	c := &cobra.Command{Use: "extract FILE...", Short: "the text of web pages and other documents",
 		Long: "extract finds the text of HTML pages (articles, documentation, forums, products, lists: the kind is found out), EPUB, mbox,\n" +
-			"Markdown and plain text, as they are or packed with gzip, and of the pages in WARC files. - is standard input.",
-		Example: "  forja corpus extract page.html\n  forja corpus extract --jsonl pages/*.html > documents.jsonl\n  forja corpus extract --jsonl site/warc/*.warc.gz > documents.jsonl",
-		Args:    cobra.MinimumNArgs(1)}
+			"Markdown and plain text, as they are or packed with gzip, and of the pages in WARC files. - is standard input.\n" +
+			"With --in and --out it makes a file of documents of every file of a store: there, the same command goes on after a stop,\n" +
+			"and processes with different --shard, on one machine or many, share the work.",
+		Example: "  forja corpus extract page.html\n  forja corpus extract --jsonl pages/*.html > documents.jsonl\n  forja corpus extract --jsonl site/warc/*.warc.gz > documents.jsonl\n" +
+			"  forja corpus extract --in site/warc --out s3://corpus/text --shard 3/16",
+		Args: func(c *cobra.Command, args []string) error {
+			if at.given() {
+				return cobra.NoArgs(c, args)
+			}
+			return cobra.MinimumNArgs(1)(c, args)
+		}}
 	c.Flags().BoolVar(&lines, "jsonl", false, `one {"id","text","title","lang","type",...} per file, in order; id is the file's name`)
 	c.Flags().StringVar(&url, "url", "", "where the only file came from")
+	at.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if at.given() {
+			if lines || url != "" {
+				return usagef("with --in and --out there is nothing to print, and URLs are those of the pages")
+			}
+			w, err := at.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			r, err := a.extractStore(c.Context(), w)
+			if err != nil {
+				return err
+			}
+			return a.printReport(r)
+		}
 		if url != "" && len(args) != 1 {
 			return usagef("--url is of one file, and %d are given", len(args))
 		}
@@ -130,24 +155,35 @@ func (a *app) extractFile(name, url string) (corpus.Document, error) {
 		defer f.Close()
 		in = f
 	}
-	base := filepath.Base(name)
-	plain := base
-	if p, ok := strings.CutSuffix(base, ".gz"); ok {
+	d, err := extractDocument(filepath.Base(name), url, in)
+	if err != nil {
+		return d, fmt.Errorf("%s: %w", name, err)
+	}
+	return d, nil
+}
+
+// An unreadable document was read, but nothing can be made of it.
+type unreadable struct{ error }
+
+// extractDocument makes a document of a file, packed or not, whose name is its ID.
+func extractDocument(name, url string, in io.Reader) (corpus.Document, error) {
+	plain := name
+	if p, ok := strings.CutSuffix(name, ".gz"); ok {
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return corpus.Document{}, fmt.Errorf("%s: %w", name, err)
+			return corpus.Document{}, err
 		}
 		in, plain = z, p
 	}
 	b, err := io.ReadAll(io.LimitReader(in, extract.MaxInput+1))
 	if err != nil {
-		return corpus.Document{}, fmt.Errorf("%s: %w", name, err)
+		return corpus.Document{}, err
 	}
 	r, err := extract.Extract(extract.Source{Name: plain, URL: url}, b)
 	if err != nil {
-		return corpus.Document{}, fmt.Errorf("%s: %w", name, err)
+		return corpus.Document{}, unreadable{err}
 	}
 	sum := sha256.Sum256(b)
-	return corpus.Document{ID: base, URL: url, Text: r.Text, Title: r.Title, Lang: languageOf(r), Type: r.Type, Date: r.Date,
+	return corpus.Document{ID: name, URL: url, Text: r.Text, Title: r.Title, Lang: languageOf(r), Type: r.Type, Date: r.Date,
 		License: r.License, SHA256: hex.EncodeToString(sum[:])}, nil
 }

@@ -86,6 +86,41 @@ func TestSharesInSeveralProcessesGiveTheFilesOfOne(t *testing.T) {
 	assert.Contains(t, r.stdout, "85 of 85 documents kept")
 }
 
+func TestAStoreOfPagesAndArchivesBecomesDocuments(t *testing.T) {
+	in, out := t.TempDir(), t.TempDir()
+	page := func(topic string) string {
+		return "<html lang=en><title>" + topic + "</title><p>" + strings.ReplaceAll(prose(topic), "\n", " ") + "</p>"
+	}
+	var archive strings.Builder
+	for i, body := range []string{page("a mill"), "", "\x00\x01 bytes", page("a forge")} {
+		head := "HTTP/1.1 200 OK\r\nContent-Type: " + map[bool]string{true: "text/html", false: "application/octet-stream"}[i != 2] + "\r\n\r\n"
+		fmt.Fprintf(&archive, "WARC/1.1\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:00000000-0000-0000-0000-00000000000%d>\r\n"+
+			"WARC-Date: 2026-01-01T00:00:00Z\r\nWARC-Target-URI: https://example.org/%d\r\nContent-Type: application/http;msgtype=response\r\n"+
+			"Content-Length: %d\r\n\r\n%s%s\r\n\r\n", i, i, len(head)+len(body), head, body)
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(in, "sub"), 0o755))
+	for name, b := range map[string]string{"sub/site.warc": archive.String(), "page.html": page("a house"), "page.txt": "Some text.", "empty.md": "", "bad.epub": "PK\x03\x04", "log.bin": "x"} {
+		require.NoError(t, os.WriteFile(filepath.Join(in, name), []byte(b), 0o644))
+	}
+	var r shard.Report
+	require.NoError(t, json.Unmarshal([]byte(forja(t, "corpus", "extract", "--in", in, "--out", out, "--format", "jsonl", "--json").done(t).stdout), &r))
+	assert.EqualValues(t, 8, r.Read.Documents)
+	assert.EqualValues(t, 4, r.Kept.Documents)
+	assert.Equal(t, []shard.Drop{
+		{Reason: "extract/no text", Count: shard.Count{Documents: 3, Bytes: 8}, Samples: []string{"empty.md", "urn:uuid:00000000-0000-0000-0000-000000000001", "urn:uuid:00000000-0000-0000-0000-000000000002"}},
+		{Reason: "extract/unreadable", Count: shard.Count{Documents: 1, Bytes: 4}, Samples: []string{"bad.epub"}},
+	}, r.Dropped)
+	files := storeFiles(t, out)
+	assert.Contains(t, files, "page.html.jsonl")
+	assert.Contains(t, files["page.txt.jsonl"], `"id":"page.txt","text":"Some text."`)
+	assert.Equal(t, 2, strings.Count(files["sub/site.jsonl"], "\n"))
+	assert.Contains(t, files["sub/site.jsonl"], `"source":"sub/site.warc"`)
+	assert.NotContains(t, files, "_done/log.bin.json")
+	again := t.TempDir()
+	forja(t, "corpus", "extract", "--in", in, "--out", again, "--format", "jsonl").done(t)
+	assert.Equal(t, files, storeFiles(t, again))
+}
+
 func TestAKilledShareGoesOn(t *testing.T) {
 	in, want, out := documentStore(t, 12, 300), t.TempDir(), t.TempDir()
 	forja(t, "corpus", "filter", "--in", in, "--out", want).done(t)
