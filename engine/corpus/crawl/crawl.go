@@ -8,8 +8,7 @@
 // A crawler is a gate into the network that it runs in, so it speaks only to public addresses, unless told
 // otherwise, and everything that a server can make large has a limit.
 //
-// Deliberately absent: JavaScript, forms, logins and cookies, proxies, and any way to ignore robots.txt. Politeness is
-// per scheme, host and port, not per address. Header fields are archived in the order of their names, for Go's HTTP
+// Deliberately absent: JavaScript, forms, logins and cookies, proxies, and any way to ignore robots.txt. Header fields are archived in the order of their names, for Go's HTTP
 // client does not tell theirs.
 package crawl
 
@@ -19,12 +18,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
+	"forja/engine/corpus/shard"
 	"forja/engine/corpus/warc"
 	"forja/engine/vfs"
 )
@@ -35,6 +36,8 @@ type Options struct {
 	Version string // behind the token: "1.0"
 	Contact string // URL or mail address at which people reach who runs the crawl; needed
 	Seeds   []string
+	Links   io.Reader // what other shares left in [ForeignName]
+	Share   shard.Share
 	Scope   Scope
 	Politeness
 	Workers    int            // requests at a time: 64
@@ -80,11 +83,18 @@ func (o Options) withDefaults() (Options, error) {
 	o.Backoff = cmp.Or(o.Backoff, 5*time.Second)
 	o.MaxDelay = cmp.Or(o.MaxDelay, 30*time.Second)
 	o.PerHost = cmp.Or(o.PerHost, 8)
+	if o.Share == (shard.Share{}) {
+		o.Share = shard.All
+	}
 	if o.Types == nil {
 		o.Types = []string{"text/html", "text/plain", "text/markdown", "text/x-", "application/xhtml+xml", "application/pdf", "application/epub+zip", "application/mbox"}
 	}
-	if o.Workers < 0 || o.MaxPages < 0 || o.MaxBody < 0 || o.Delay < 0 {
-		return o, fmt.Errorf("crawl: workers %d, pages %d, body %d, delay %s: none may be negative", o.Workers, o.MaxPages, o.MaxBody, o.Delay)
+	if o.Share.Index < 0 || o.Share.Index >= o.Share.Of {
+		return o, fmt.Errorf("crawl: share %s: want an index from 0, below the number of shares", o.Share)
+	}
+	if o.Workers < 0 || o.MaxPages < 0 || o.MaxBody < 0 || o.Delay < 0 || o.Scope.HostURLs < 0 {
+		return o, fmt.Errorf("crawl: workers %d, pages %d, body %d, delay %s, URLs of a host %d: none may be negative", o.Workers, o.MaxPages, o.MaxBody, o.Delay,
+			o.Scope.HostURLs)
 	}
 	return o, nil
 }
@@ -150,13 +160,12 @@ func Run(ctx context.Context, fsys vfs.FS, o Options) (Progress, error) {
 	}
 	defer c.store.close()
 	c.store.limit = o.MaxPages
-	if err := c.store.commit(done{page: none}, nil, seeds); err != nil {
+	if err := c.begin(seeds); err != nil {
 		return Progress{}, err
 	}
 	c.work(ctx)
-	if err := c.store.sync(); err != nil && c.err == nil {
-		c.err = err
-	}
+	c.fail(c.store.sync())
+	c.fail(c.store.writeForeign())
 	p := c.progress()
 	if o.Progress != nil {
 		o.Progress(p)
@@ -165,6 +174,17 @@ func Run(ctx context.Context, fsys vfs.FS, o Options) (Progress, error) {
 		return p, context.Cause(ctx)
 	}
 	return p, c.err
+}
+
+// begin notes what the crawl starts with.
+func (c *crawl) begin(seeds []link) error {
+	if err := c.store.setShare(c.o.Share); err != nil {
+		return err
+	}
+	if err := c.store.commit(done{page: none}, nil, seeds); err != nil || c.o.Links == nil {
+		return err
+	}
+	return c.store.takeIn(c.o.Links)
 }
 
 func userAgent(o Options) string {
@@ -218,9 +238,12 @@ func (c *crawl) work(ctx context.Context) {
 				if !ok {
 					return
 				}
-				if j.robots {
+				switch {
+				case j.locate:
+					w.locate(ctx, j)
+				case j.robots:
 					w.askRobots(ctx, j)
-				} else {
+				default:
 					w.visit(ctx, j)
 				}
 			}

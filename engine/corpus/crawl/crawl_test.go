@@ -66,6 +66,8 @@ func newSite(t testing.TB, pages map[string]string) *site {
 	return s
 }
 
+func (s *site) port() string { return s.URL[strings.LastIndexByte(s.URL, ':')+1:] }
+
 func (s *site) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +75,7 @@ func (s *site) requests() []string {
 }
 
 // A captured is a record about a page in an archive.
-type captured struct{ kind, path, body, header string }
+type captured struct{ kind, uri, path, body, header string }
 
 // archive reads the response and revisit records of an archive, by path, sorted.
 func archive(t testing.TB, fsys vfs.FS) (all []captured) {
@@ -98,7 +100,7 @@ func archive(t testing.TB, fsys vfs.FS) (all []captured) {
 				if i := strings.Index(at[8:], "/"); i >= 0 {
 					at = at[8+i:]
 				}
-				all = append(all, captured{kind, at, body, head})
+				all = append(all, captured{kind, record.URI(), at, body, head})
 			}
 		}
 		f.Close()
@@ -262,6 +264,22 @@ func TestASecondCrawlFetchesWhatChanged(t *testing.T) {
 	o.Previous = second
 	p = run(t, third, o)
 	assert.Equal(t, map[string]int{"stored": 1, "unchanged": 2, "copy": 1}, p.Outcomes, "validators and links come from the second, in which they did not change")
+}
+
+func TestPagesThatHaveADateAreAskedForWithIt(t *testing.T) {
+	const date = "Thu, 26 Nov 2026 12:00:00 GMT"
+	s := newSite(t, nil)
+	s.mux["/"] = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Last-Modified", date)
+		if r.Header.Get("If-Modified-Since") == date {
+			w.WriteHeader(http.StatusNotModified)
+		}
+		io.WriteString(w, "text")
+	}
+	first, second, o := vfs.NewMem(), vfs.NewMem(), quick(s.URL)
+	assert.Equal(t, map[string]int{"stored": 1}, run(t, first, o).Outcomes)
+	o.Previous = first
+	assert.Equal(t, map[string]int{"unchanged": 1}, run(t, second, o).Outcomes)
 }
 
 func TestAnotherCrawlOnTheSameDirectoryIsRefused(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"forja/engine/corpus/warc"
@@ -32,6 +33,7 @@ const (
 // connection goes.
 type fetcher struct {
 	transport *http.Transport
+	resolver  *net.Resolver
 	agent     string
 	timeout   time.Duration
 	large     chan struct{} // has an element for each large body in memory
@@ -62,11 +64,22 @@ func newFetcher(o fetchOptions) *fetcher {
 			TLSHandshakeTimeout:    dialTimeout,
 			ResponseHeaderTimeout:  min(headerTimeout, o.timeout),
 		},
-		agent: o.agent, timeout: o.timeout, large: make(chan struct{}, maxLarge),
+		resolver: o.resolver, agent: o.agent, timeout: o.timeout, large: make(chan struct{}, maxLarge),
 	}
 }
 
 func (f *fetcher) close() { f.transport.CloseIdleConnections() }
+
+// lookup is the first address of a host, or not valid.
+func (f *fetcher) lookup(ctx context.Context, hostname string) netip.Addr {
+	if a, err := netip.ParseAddr(strings.Trim(hostname, "[]")); err == nil {
+		return a
+	}
+	if found, err := f.resolver.LookupNetIP(ctx, "ip", hostname); err == nil && len(found) > 0 {
+		return found[0]
+	}
+	return netip.Addr{} // a request will tell why
+}
 
 // A response is what a server answered, its body decoded.
 type response struct {

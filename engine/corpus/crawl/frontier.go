@@ -16,6 +16,7 @@ type Politeness struct {
 	Delay    time.Duration // between requests to a host, at least; 0 is no politeness but what a host asks for
 	MaxDelay time.Duration // that a slow host can bring about; its own Crawl-delay may be longer
 	Factor   float64       // times as long as a page took to load, the next one waits
+	ByHost   bool          // keep Delay for each host; if not, all hosts at one address share it
 	PerHost  int           // requests to a host at a time, where there is no delay
 	Backoff  time.Duration // after the first 429 or 503; doubles with every further one
 }
@@ -26,45 +27,30 @@ const (
 	maxBackoff    = 15 * time.Minute
 	robotsAge     = 24 * time.Hour // RFC 9309, section 2.4
 	maxDeadTries  = 8              // failures in a row after which a host is given up
+	maxThrottles  = 12             // answers 429 or 503 in a row after which a host is given up
 	maxTries      = 5              // of a page
 	maxRobotTries = 3              // of a robots.txt that fails
 )
 
-// A host is a server's queue and manners.
-type host struct {
-	key      string // scheme, host and port
-	queue    []uint32
-	at       time.Time // of the next request, at the earliest
-	waiting  bool      // stands in the heap
-	place    int       // in the heap
-	inFlight int
-
-	rules     robots.Rules
-	robotsAt  time.Time // when they were read; zero is never
-	robotsTry int
-	asking    bool // for robots.txt, right now
-
-	backoff  time.Duration
-	failures int // in a row
-	dead     bool
-}
-
-// A job is what a worker is to do: fetch a page, or, without one, the host's robots.txt.
+// A job is what a worker is to do: fetch a page, or the host's robots.txt, or find out where the host is.
 type job struct {
 	host   *host
 	page   uint32
+	locate bool
 	robots bool
 	rules  robots.Rules
 	dead   bool
 }
 
-// A frontier decides what is fetched next. Hosts wait in a heap for their time; each has a queue in the order of discovery.
+// A frontier decides what is fetched next. Servers wait in a heap for their time, and on each its hosts; each host has a queue in
+// the order of discovery.
 type frontier struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	manners  Politeness
 	hosts    map[string]*host
-	ready    hostHeap
+	servers  map[netip.Prefix]*server // by address
+	ready    serverHeap
 	queued   int
 	inFlight int
 	tries    map[uint32]int // of pages that failed
@@ -73,7 +59,7 @@ type frontier struct {
 }
 
 func newFrontier(p Politeness) *frontier {
-	f := &frontier{manners: p, hosts: map[string]*host{}, tries: map[uint32]int{}}
+	f := &frontier{manners: p, hosts: map[string]*host{}, servers: map[netip.Prefix]*server{}, tries: map[uint32]int{}}
 	f.changed = sync.NewCond(&f.mu)
 	return f
 }
@@ -84,7 +70,7 @@ func (f *frontier) push(page uint32, key string) {
 	defer f.mu.Unlock()
 	h := f.hosts[key]
 	if h == nil {
-		h = &host{key: strings.Clone(key)} // the key is part of a URL
+		h = &host{key: strings.Clone(key), server: &server{}} // the key is part of a URL
 		f.hosts[h.key] = h
 	}
 	h.queue = append(h.queue, page)
@@ -92,15 +78,18 @@ func (f *frontier) push(page uint32, key string) {
 	f.enter(h)
 }
 
-// enter puts a host that can be asked into the heap.
+// enter makes a host wait for its time, if it can be asked.
 func (f *frontier) enter(h *host) {
 	if h.waiting || h.asking || len(h.queue) == 0 || h.inFlight >= f.parallel(h) {
 		return
 	}
 	h.waiting = true
-	heap.Push(&f.ready, h)
-	f.changed.Signal()
+	heap.Push(&h.server.ready, h)
+	f.arrange(h.server)
 }
+
+// shares reports whether hosts at one address share the delay.
+func (f *frontier) shares() bool { return f.manners.Delay > 0 && !f.manners.ByHost }
 
 // parallel is how many requests a host may have at a time.
 func (f *frontier) parallel(h *host) int {
@@ -125,9 +114,9 @@ func (f *frontier) take(ctx context.Context) (j job, ok bool) {
 			f.changed.Wait()
 			continue
 		}
-		h := f.ready[0]
+		s := f.ready[0]
 		now := time.Now()
-		if wait := h.at.Sub(now); wait > 0 {
+		if wait := s.next().Sub(now); wait > 0 {
 			if f.wake != nil {
 				f.wake.Stop()
 			}
@@ -135,15 +124,25 @@ func (f *frontier) take(ctx context.Context) (j job, ok bool) {
 			f.changed.Wait()
 			continue
 		}
-		heap.Pop(&f.ready)
+		h := s.ready[0]
+		heap.Pop(&s.ready)
 		h.waiting = false
 		h.inFlight++
+		s.inFlight++
 		f.inFlight++
-		if !h.dead && (h.robotsAt.IsZero() || now.Sub(h.robotsAt) > robotsAge) {
-			h.asking = true
-			return job{host: h, robots: true}, true
+		f.arrange(s)
+		j = job{host: h, dead: h.dead}
+		switch {
+		case h.dead:
+		case f.shares() && !h.located:
+			j.locate = true
+		case h.robotsAt.IsZero() || now.Sub(h.robotsAt) > robotsAge:
+			j.robots = true
 		}
-		j = job{host: h, page: h.queue[0], rules: h.rules, dead: h.dead}
+		if h.asking = j.locate || j.robots; h.asking {
+			return j, true
+		}
+		j.page, j.rules = h.queue[0], h.rules
 		h.queue = h.queue[1:]
 		f.queued--
 		f.enter(h)
@@ -169,37 +168,57 @@ type report struct {
 	address   netip.Addr    // of the server, if known
 }
 
-// leave ends a job on a host and sets when the host is next asked.
+// leave ends a job on a host and sets when the host and its server are next asked.
 func (f *frontier) leave(h *host, r report) {
 	h.inFlight--
+	h.server.inFlight--
 	f.inFlight--
+	f.move(h, r.address)
+	defer f.arrange(h.server)
 	if !r.sent {
 		return
 	}
 	switch {
 	case r.throttled:
 		h.backoff = min(max(2*h.backoff, f.manners.Backoff), maxBackoff)
+		h.throttles++
 	case r.failed:
-		if h.failures++; h.failures >= maxDeadTries {
-			h.dead = true
-		}
+		h.failures++
 	default:
-		h.failures = 0
+		h.failures, h.throttles = 0, 0
 		if h.backoff = h.backoff * 3 / 4; h.backoff < f.manners.Backoff/4 {
 			h.backoff = 0
 		}
 	}
-	wait := max(f.manners.Delay, min(h.rules.CrawlDelay(), maxCrawlDelay), h.backoff, min(r.after, maxRetryAfter))
-	if f.manners.Delay > 0 {
+	if h.failures >= maxDeadTries || h.throttles >= maxThrottles {
+		h.dead = true
+	}
+	wait := f.manners.Delay
+	if wait > 0 {
 		wait = max(wait, min(time.Duration(f.manners.Factor*float64(r.elapsed)), f.manners.MaxDelay))
 	}
+	now := time.Now()
+	if wait > 0 {
+		h.server.at = now.Add(wait)
+	}
+	wait = max(wait, min(h.rules.CrawlDelay(), maxCrawlDelay), h.backoff, min(r.after, maxRetryAfter))
 	h.at = time.Time{}
 	if wait > 0 && !h.dead {
-		h.at = time.Now().Add(wait)
+		h.at = now.Add(wait)
 	}
 	if h.waiting {
-		heap.Fix(&f.ready, h.place)
+		heap.Fix(&h.server.ready, h.place)
 	}
+}
+
+// locate ends a job for the address of a host, which is not valid if it could not be found out.
+func (f *frontier) locate(j job, address netip.Addr) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j.host.located, j.host.asking = true, false
+	f.leave(j.host, report{address: address})
+	f.enter(j.host)
+	f.mayEnd()
 }
 
 // done ends a job for a page. If the page is to be tried again, and has been tried less than maxTries times, it goes to
@@ -256,30 +275,4 @@ func (f *frontier) sizes() (queued, inFlight, hosts int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.queued, f.inFlight, len(f.hosts)
-}
-
-// hostHeap has the host first whose time comes first; among those, the one whose page was found first.
-type hostHeap []*host
-
-func (q hostHeap) Len() int { return len(q) }
-func (q hostHeap) Less(i, j int) bool {
-	if !q[i].at.Equal(q[j].at) {
-		return q[i].at.Before(q[j].at)
-	}
-	return q[i].queue[0] < q[j].queue[0]
-}
-func (q hostHeap) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
-}
-func (q *hostHeap) Push(x any) {
-	h := x.(*host)
-	h.place = len(*q)
-	*q = append(*q, h)
-}
-func (q *hostHeap) Pop() any {
-	last := len(*q) - 1
-	h := (*q)[last]
-	*q = (*q)[:last]
-	return h
 }

@@ -25,6 +25,7 @@ const LogName = "crawl.log"
 //
 //	L  found links: the number of the page that holds them, or none, and the links
 //	P  a page that is done: its number, what came of it, and where its records stand in the archive
+//	H  which share of a crawl this is, if not the whole: its index, and of how many
 //	S  everything before is on the disk, in the archive too
 //
 // The n-th link of the log is page number n. A record counts if all before it count and its sum is right, and, for pages
@@ -33,6 +34,7 @@ const (
 	maxRecord = 4 << 20
 	kindLinks = 'L'
 	kindPage  = 'P'
+	kindShare = 'H'
 	kindSync  = 'S'
 )
 
@@ -40,11 +42,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // A link is a URL to be fetched.
 type link struct {
-	url   string
-	depth int  // links from a seed
-	hops  int  // redirects, or levels of sitemap indices, on the way
-	seed  bool // its host is in scope
-	list  bool // a sitemap or feed: read for its links, not archived
+	url     string
+	depth   int  // links from a seed
+	hops    int  // redirects, or levels of sitemap indices, on the way
+	seed    bool // its host is in scope
+	list    bool // a sitemap or feed: read for its links, not archived
+	foreign bool // it belongs to another share of the crawl
 }
 
 // none is the number of no page: what holds a seed.
@@ -81,6 +84,9 @@ func appendLink(b []byte, l link) []byte {
 	}
 	if l.list {
 		flags |= 2
+	}
+	if l.foreign {
+		flags |= 4
 	}
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(l.depth))
@@ -150,7 +156,7 @@ func (c *cursor) string() string {
 
 func (c *cursor) link() link {
 	flags := c.byte()
-	return link{seed: flags&1 != 0, list: flags&2 != 0, depth: int(c.number() & (1<<31 - 1)), hops: int(c.number() & (1<<31 - 1)), url: c.string()}
+	return link{seed: flags&1 != 0, list: flags&2 != 0, foreign: flags&4 != 0, depth: int(c.number() & (1<<31 - 1)), hops: int(c.number() & (1<<31 - 1)), url: c.string()}
 }
 
 func (c *cursor) done() done {

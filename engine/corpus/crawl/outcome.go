@@ -19,11 +19,12 @@ const (
 	outcomeHost                         // its host does not answer
 	outcomeAddress                      // its address is not public
 	outcomeEmpty                        // an empty body
+	outcomeForeign                      // belongs to another share of the crawl
 	outcomes
 )
 
 var outcomeNames = [outcomes]string{"", "stored", "copy", "unchanged", "sitemap or feed", "redirect", "robots.txt", "noindex", "type", "status", "no answer",
-	"dead host", "private address", "empty"}
+	"dead host", "private address", "empty", "other share"}
 
 func (o outcome) String() string {
 	if o > 0 && o < outcomes {

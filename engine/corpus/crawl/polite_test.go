@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"forja/engine/corpus/robots"
 	"forja/engine/vfs"
 )
 
@@ -110,6 +113,84 @@ func TestRobotsMayBeElsewhere(t *testing.T) {
 		s.mux["/robots.txt"] = to(hops - 1)
 		p := run(t, vfs.NewMem(), quick(s.URL))
 		assert.Equal(t, allowed, p.Pages == 1, "%d redirects; beyond five there is no file", hops)
+	}
+}
+
+func TestHalfARobotsFileForbids(t *testing.T) {
+	s := newSite(t, map[string]string{"/": "page"})
+	s.mux["/robots.txt"] = raw(func(w io.Writer) { io.WriteString(w, head+"Content-Length: 1000\r\n\r\nUser-agent: *\nAllow: /\n") })
+	assert.Equal(t, map[string]int{"dead host": 1}, run(t, vfs.NewMem(), quick(s.URL)).Outcomes)
+}
+
+func TestRobotsAreAskedForOnceADay(t *testing.T) {
+	f := newFrontier(Politeness{})
+	take := func() job {
+		j, ok := f.take(t.Context())
+		require.True(t, ok)
+		return j
+	}
+	for page := range uint32(3) {
+		f.push(page, "http://x")
+	}
+	j := take()
+	assert.True(t, j.robots)
+	f.setRules(j, robots.Rules{}, true, report{sent: true})
+	for _, age := range []time.Duration{0, robotsAge - time.Minute} {
+		j.host.robotsAt = time.Now().Add(-age)
+		page := take()
+		assert.False(t, page.robots, "%s", age)
+		f.done(page, report{sent: true}, false)
+	}
+	j.host.robotsAt = time.Now().Add(-robotsAge - time.Second)
+	assert.True(t, take().robots)
+}
+
+func TestAHostThatIsAlwaysBusyIsGivenUp(t *testing.T) {
+	pages := map[string]string{"/": ""}
+	for i := range 100 {
+		pages["/"] += fmt.Sprintf("<a href=/%d>x</a>", i)
+	}
+	s := newSite(t, pages)
+	for i := range 100 {
+		s.mux[fmt.Sprintf("/%d", i)] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	}
+	o := quick(s.URL)
+	o.Backoff = 10 * time.Microsecond
+	p := run(t, vfs.NewMem(), o)
+	assert.Zero(t, p.Queued)
+	assert.Greater(t, p.Outcomes["dead host"], 90)
+	assert.Less(t, len(s.requests()), 2+maxThrottles+o.PerHost)
+}
+
+func TestHostsAtOneAddressShareTheDelay(t *testing.T) {
+	t.Parallel()
+	const d = 40 * time.Millisecond
+	for _, byHost := range []bool{false, true} {
+		var mu sync.Mutex
+		var times []time.Time
+		s := newSite(t, nil)
+		s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			times = append(times, time.Now())
+			mu.Unlock()
+			fmt.Fprint(w, "<html>", r.Host)
+		})
+		o := quick("http://a.example:"+s.port(), "http://b.example:"+s.port(), "http://c.example:"+s.port(), s.URL)
+		o.resolver = names(t, func(string, int) net.IP { return net.IPv4(127, 0, 0, 1) })
+		o.Delay, o.ByHost = d, byHost
+		assert.Equal(t, 4, run(t, vfs.NewMem(), o).Pages)
+		require.Len(t, times, 8, "four files of rules and four pages")
+		shortest := time.Hour
+		for i := 1; i < len(times); i++ {
+			shortest = min(shortest, times[i].Sub(times[i-1]))
+		}
+		assert.Equal(t, byHost, shortest < d, "by host %t: %s", byHost, shortest)
+	}
+}
+
+func TestAnAddressIsOneOfVersion4OrANetworkOfVersion6(t *testing.T) {
+	for text, want := range map[string]string{"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64"} {
+		assert.Equal(t, netip.MustParsePrefix(want), network(netip.MustParseAddr(text)), text)
 	}
 }
 

@@ -17,6 +17,7 @@ type Scope struct {
 	Include  []*regexp.Regexp
 	Exclude  []*regexp.Regexp
 	MaxDepth int // links from a seed; negative is no limit
+	HostURLs int // of a host, at most: 1,000,000
 }
 
 // Limits of what a site can have before it looks like a trap that makes pages for ever.
@@ -25,6 +26,8 @@ const (
 	maxRepeats    = 3    // of one segment in a path
 	maxParameters = 12   // of a query
 	maxQueries    = 5000 // of one path
+	maxHostURLs   = 1_000_000
+	maxHosts      = 1000 // of one registrable domain
 )
 
 // outside says why a URL is out of scope, or "". hosts are those of seeds.

@@ -1,6 +1,7 @@
 package crawl
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"forja/engine/corpus/shard"
 	"forja/engine/corpus/warc"
 	"forja/engine/vfs"
 )
@@ -32,9 +34,12 @@ type store struct {
 	payloads map[xxh3.Uint128]int64    // offset of the P record of the first page with a digest
 	queries  map[uint64]uint16         // URLs with a query, by path
 	hosts    map[string]bool           // of seeds
+	sizes    map[uint64]uint32         // URLs by host
+	domains  map[uint64]uint32         // hosts by registrable domain
 	counts   [outcomes]int
 	bytes    int64 // archived
 
+	share shard.Share
 	scope *Scope
 	now   func() time.Time
 	limit int                            // of pages archived; 0 is none
@@ -50,7 +55,8 @@ func openStore(fsys vfs.FS, o warc.ArchiveOptions, scope *Scope, now func() time
 	if err != nil {
 		return nil, err
 	}
-	s := &store{fsys: fsys, seen: map[xxh3.Uint128]struct{}{}, payloads: map[xxh3.Uint128]int64{}, queries: map[uint64]uint16{}, hosts: map[string]bool{}, scope: scope, now: now}
+	s := &store{fsys: fsys, seen: map[xxh3.Uint128]struct{}{}, payloads: map[xxh3.Uint128]int64{}, queries: map[uint64]uint16{}, hosts: map[string]bool{},
+		sizes: map[uint64]uint32{}, domains: map[uint64]uint32{}, share: shard.All, scope: scope, now: now}
 	if s.log, err = vfs.OpenJournalAt(fsys, LogName, end); err != nil {
 		return nil, err
 	}
@@ -101,6 +107,10 @@ func (s *store) replay(kind byte, offset int64, c *cursor) error {
 		if c.err == nil && int(d.page) < len(s.finished) && d.outcome != outcomeFailed && d.outcome != outcomeHost { // those get another chance
 			s.settle(d, offset)
 		}
+	case kindShare:
+		if index, of := int(c.number()), int(c.number()); c.err == nil {
+			s.share = shard.Share{Index: index, Of: of}
+		}
 	}
 	return nil
 }
@@ -111,13 +121,20 @@ func fingerprint(url string) xxh3.Uint128 { return xxh3.HashString128(url) }
 func (s *store) add(l link, at int64) {
 	s.seen[fingerprint(l.url)] = struct{}{}
 	s.offsets = append(s.offsets, at)
-	s.finished = append(s.finished, false)
+	s.finished = append(s.finished, l.foreign)
+	if l.foreign {
+		s.counts[outcomeForeign]++
+	}
 	p := split(l.url)
 	if l.seed {
 		s.hosts[strings.Clone(p.host)] = true
 	}
 	if p.query != "" {
 		s.queries[pathKey(p)]++
+	}
+	key := xxh3.HashString(p.host)
+	if s.sizes[key]++; s.sizes[key] == 1 {
+		s.domains[xxh3.HashString(p.domain())]++
 	}
 }
 
@@ -210,7 +227,15 @@ func (s *store) admits(l link) bool {
 	if s.scope.outside(p, l.depth, s.hosts) != "" || hasNoText(p) || trap(p, s.now()) != "" {
 		return false
 	}
-	return p.query == "" || s.queries[pathKey(p)] < maxQueries
+	return (p.query == "" || s.queries[pathKey(p)] < maxQueries) && s.hasRoom(p)
+}
+
+// hasRoom reports whether a host, and the domain of a new one, may have one more URL: a server can answer to any path, and any name.
+func (s *store) hasRoom(p place) bool {
+	if n := s.sizes[xxh3.HashString(p.host)]; n > 0 {
+		return int(n) < cmp.Or(s.scope.HostURLs, maxHostURLs)
+	}
+	return s.domains[xxh3.HashString(p.domain())] < maxHosts
 }
 
 // errLimit says that the archive has as many pages as were wanted: the page is left for another run.
@@ -243,6 +268,7 @@ func (s *store) commit(d done, records []byte, links []link) error {
 				if !s.admits(l) {
 					continue
 				}
+				l.foreign = !owns(s.share, split(l.url))
 				places = append(places, base+int64(len(b)))
 				fresh = append(fresh, l)
 				s.seen[fingerprint(l.url)] = struct{}{} // here already, against twins on one page
@@ -275,7 +301,9 @@ func (s *store) commit(d done, records []byte, links []link) error {
 	for i, l := range fresh {
 		page := uint32(len(s.offsets))
 		s.add(l, places[i])
-		s.fresh(page, split(l.url).origin)
+		if !l.foreign {
+			s.fresh(page, split(l.url).origin)
+		}
 	}
 	if d.page != none {
 		s.settle(d, doneAt)

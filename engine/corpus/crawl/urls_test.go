@@ -2,6 +2,7 @@ package crawl
 
 import (
 	"bytes"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -87,6 +88,92 @@ func TestTraps(t *testing.T) {
 		require.True(t, ok)
 		assert.Equal(t, want, trap(split(u.String()), now), ref)
 	}
+}
+
+func TestHostsThatAreNamedAreInScope(t *testing.T) {
+	s := Scope{MaxDepth: -1, Hosts: []string{"one.example", ".two.example"}}
+	for text, want := range map[string]string{"http://one.example/": "", "http://one.example:8080/": "", "http://sub.one.example/": "host", "http://two.example/": "",
+		"http://a.b.two.example/": "", "http://nottwo.example/": "host", "http://seed.example/": "", "http://seed.example:8080/": "host", "http://[::1]/": "host"} {
+		assert.Equal(t, want, s.outside(split(text), 1, map[string]bool{"seed.example": true}), text)
+	}
+}
+
+func TestURLsAreTakenApart(t *testing.T) {
+	for text, want := range map[string]place{
+		"http://x/":              {origin: "http://x", host: "x", path: "/"},
+		"https://x:8080/a/b?c?d": {origin: "https://x:8080", host: "x:8080", path: "/a/b", query: "c?d"},
+		"http://[::1]:80/?":      {origin: "http://[::1]:80", host: "[::1]:80", path: "/"},
+		"http://x":               {origin: "http://x", host: "x"},
+		"nonsense":               {origin: "nonsense"},
+		"":                       {},
+	} {
+		want.text = text
+		assert.Equal(t, want, split(text), text)
+	}
+	assert.Equal(t, "[::1]", split("http://[::1]:80/").hostname())
+	assert.Equal(t, "[::1]", split("http://[::1]/").hostname())
+	for text, want := range map[string]string{"http://www.example.co.uk/": "example.co.uk", "http://a.b.example.org:81/": "example.org", "http://me.github.io/": "me.github.io",
+		"http://1.2.3.4/": "1.2.3.4", "http://[2001::1]/": "[2001::1]", "http://localhost/": "localhost", "": ""} {
+		assert.Equal(t, want, split(text).domain(), text)
+	}
+}
+
+func TestReferencesMeanWhatTheirDocumentsEncodingSays(t *testing.T) {
+	at, _ := Normalize(nil, "http://x/")
+	utf16 := func(s string) (b []byte) {
+		for _, c := range "\ufeff" + s {
+			b = append(b, byte(c), byte(c>>8))
+		}
+		return b
+	}
+	for name, c := range map[string]struct {
+		body        []byte
+		contentType string
+		want        string
+	}{
+		"UTF-8":                    {[]byte("<meta charset=utf-8><a href='é?é'>"), "text/html", "http://x/%C3%A9?%C3%A9"},
+		"Latin 1, by the header":   {[]byte("<a href='\xe9?\xe9#\xe9'>"), "text/html; charset=iso-8859-1", "http://x/%C3%A9?%E9"},
+		"Cyrillic, by an element":  {[]byte("<meta charset=windows-1251><a href='\xe6?\xe6'>"), "text/html", "http://x/%D0%B6?%E6"},
+		"a query without the path": {[]byte("<meta charset=shift_jis><a href='?\x82\xa0'>"), "text/html", "http://x/?%82%A0"},
+		"UTF-16":                   {utf16("<a href='é?é'>"), "text/html", "http://x/%C3%A9?%C3%A9"},
+		"an entity beyond it":      {[]byte("<meta charset=windows-1251>\xe6<a href='a?&#8364;'>"), "text/html", "http://x/a?%88"},
+		"nothing":                  {[]byte("<a href='\xe9?a'>"), "text/html", "http://x/%C3%A9?a"},
+		"an encoding of no name":   {[]byte("<a href='a?b'>"), "text/html; charset=klingon", "http://x/a?b"},
+	} {
+		links := parse(c.body, c.contentType, "x").found(at, link{}, true)
+		if assert.Len(t, links, 1, name) {
+			assert.Equal(t, c.want, links[0].url, name)
+		}
+	}
+}
+
+func TestFeedsOfOtherHostsAreNotRead(t *testing.T) {
+	at, _ := Normalize(nil, "http://x/")
+	p := parse([]byte(`<base href=http://y/><link rel=alternate type="application/atom+xml" href=feed><a href=a>`), "", "x")
+	assert.Equal(t, []link{{url: "http://y/a", depth: 1}}, p.found(at, link{}, true))
+}
+
+func TestEndlessHostsEnd(t *testing.T) {
+	s, err := openStore(vfs.NewMem(), archiveForTests, &Scope{MaxDepth: -1, AnyHost: true, HostURLs: 10}, time.Now, func(uint32, string) {})
+	require.NoError(t, err)
+	defer s.close()
+	note := func(n int, format string) {
+		var links []link
+		for i := range n {
+			links = append(links, link{url: fmt.Sprintf(format, i)})
+		}
+		require.NoError(t, s.commit(done{page: none}, nil, links))
+	}
+	note(100, "http://x/%d")
+	assert.LessOrEqual(t, len(s.offsets), 100)
+	note(100, "http://x/more/%d")
+	assert.LessOrEqual(t, len(s.offsets), 100, "paths")
+	before := len(s.offsets)
+	note(maxHosts, "http://%d.evil.example/")
+	note(maxHosts, "http://%d.more.evil.example/")
+	assert.Len(t, s.offsets, before+maxHosts, "names")
+	note(1, "http://good.example/%d")
+	assert.Len(t, s.offsets, before+maxHosts+1)
 }
 
 func TestEndlessQueriesOfOnePathEnd(t *testing.T) {
@@ -179,6 +266,16 @@ func FuzzParseList(f *testing.F) {
 		if l, _ := parseList(body); len(l.pages)+len(l.lists) > maxListURLs {
 			t.Fatal("too many URLs")
 		}
+	})
+}
+
+func FuzzLinks(f *testing.F) {
+	f.Add([]byte(`{"url":"http://x/","depth":1,"seed":true}` + "\n" + `{"url":"http://y/","hops":2,"list":true}`))
+	f.Fuzz(func(t *testing.T, lines []byte) {
+		s, err := openStore(vfs.NewMem(), archiveForTests, &Scope{}, time.Now, func(uint32, string) {})
+		require.NoError(t, err)
+		defer s.close()
+		_ = s.takeIn(bytes.NewReader(lines))
 	})
 }
 

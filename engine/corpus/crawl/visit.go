@@ -29,6 +29,13 @@ type worker struct {
 	body, records []byte
 }
 
+// locate looks up a host's address, so that it does not get its requests at the time of its neighbours.
+func (w *worker) locate(ctx context.Context, j job) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	w.frontier.locate(j, w.fetcher.lookup(ctx, split(j.host.key).hostname()))
+}
+
 // askRobots fetches a host's robots.txt. What a status means is RFC 9309, section 2.3.1: 4xx is no file and no rules;
 // 5xx, half a file, and no answer, are a complete ban until it can be had.
 func (w *worker) askRobots(ctx context.Context, j job) {

@@ -160,7 +160,10 @@ func TestAZooOfHostileServersIsSurvived(t *testing.T) {
 	s.mux["/"] = func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "<html><a href=/good>x</a>%s<a href=/last>x</a>", index.String())
 	}
-	o, m := quick(s.URL), vfs.NewMem()
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // whose queue takes connections that nobody serves
+	require.NoError(t, err)
+	defer mute.Close()
+	o, m := quick(s.URL, "https://127.0.0.1:"+s.port(), "https://"+mute.Addr().String(), "http://"+mute.Addr().String(), "http://127.0.0.1:1"), vfs.NewMem()
 	o.Timeout, o.Workers, o.Backoff = 600*time.Millisecond, 16, time.Millisecond
 	o.PerHost = 16
 	var before, after runtime.MemStats
@@ -186,6 +189,7 @@ func TestAZooOfHostileServersIsSurvived(t *testing.T) {
 		assert.NotContains(t, got, none)
 	}
 	assert.Equal(t, "only this", got["/short"].body, "what arrived of a broken body is kept")
+	assert.Equal(t, 4, p.Outcomes["dead host"])
 	assert.Zero(t, p.Queued)
 }
 
@@ -199,6 +203,25 @@ func manyLinks(w io.Writer, n int) {
 			return
 		}
 	}
+}
+
+// Whatever a page says, its links take a bounded time and memory.
+func TestLinksOfAPageAreBounded(t *testing.T) {
+	var many strings.Builder
+	manyLinks(&many, 1_000_000)
+	assert.Len(t, parse([]byte(many.String()), "", "x").links, maxLinks)
+	at, _ := Normalize(nil, "http://x/")
+	long := parse([]byte("<base href=/"+strings.Repeat("y", 1900)+"/>"+strings.ReplaceAll(many.String()[:1<<20], "/x/", "")), "", "x").found(at, link{}, true)
+	text := func(links []link) (n int) {
+		for _, l := range links {
+			n += len(l.url)
+		}
+		return n
+	}
+	assert.InDelta(t, maxLinkBytes-maxURL/2, text(long), maxURL/2)
+	l, err := parseList([]byte("<urlset>" + strings.Repeat("<url><loc>/"+strings.Repeat("y", 1900)+"</loc></url>", 20_000)))
+	require.NoError(t, err)
+	assert.InDelta(t, maxListText-maxURL/2, text(l.found(at, link{})), maxURL/2)
 }
 
 func TestTruncatedPagesSaySo(t *testing.T) {
@@ -287,12 +310,13 @@ func TestEncodingsAndHTTP2AreSpoken(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	for _, s := range []string{"8.8.8.8", "93.184.216.34", "2606:2800:220:1::1", "64:ff9b::808:808", "2002:808:808::1"} {
+	for _, s := range []string{"8.8.8.8", "93.184.216.34", "2606:2800:220:1::1", "64:ff9b::808:808", "2002:808:808::1", "::ffff:8.8.8.8"} {
 		assert.True(t, public(netip.MustParseAddr(s)), s)
 	}
 	for _, s := range []string{"127.0.0.1", "127.8.8.8", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "100.100.100.200",
 		"192.0.0.192", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1",
-		"::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "::127.0.0.1", "2001:db8::1", "fec0::1", "2001::1"} {
+		"::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "::127.0.0.1", "2001:db8::1", "fec0::1", "2001::1", "::ffff:0:127.0.0.1",
+		"::ffff:0:8.8.8.8", "::8.8.8.8", "64:ff9b:1::808:808", "64:ff9b::a00:1", "64:ff9b::", "100::1", "3fff::1", "5f00::1", "4000::1", "168.63.129.16"} {
 		assert.False(t, public(netip.MustParseAddr(s)), s)
 	}
 }
@@ -330,18 +354,15 @@ func TestRedirectsDoNotLeadToPrivateAddresses(t *testing.T) {
 	assert.False(t, asked)
 }
 
-// A name server answers first with an address that is allowed, then with one that is not.
-func TestANameThatMovesToAPrivateAddressIsRefused(t *testing.T) {
-	s := newSite(t, map[string]string{"/": "<a href=/a>1</a>", "/a": "a"})
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL, "http://"))
+// names is a resolver whose n-th answer, from 0, for a name is what answer says; nil is no address.
+func names(t testing.TB, answer func(name string, n int) net.IP) *net.Resolver {
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
-	names, err := net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer names.Close()
+	t.Cleanup(func() { server.Close() })
 	go func() {
-		buffer := make([]byte, 1500)
-		for answers := 0; ; {
-			n, from, err := names.ReadFrom(buffer)
+		buffer, answers := make([]byte, 1500), map[string]int{}
+		for {
+			n, from, err := server.ReadFrom(buffer)
 			if err != nil {
 				return
 			}
@@ -352,21 +373,27 @@ func TestANameThatMovesToAPrivateAddressIsRefused(t *testing.T) {
 			q := m.Questions[0]
 			m.Response, m.Additionals = true, nil
 			if q.Type == dnsmessage.TypeA {
-				address := [4]byte{127, 0, 0, 1}
-				if answers++; answers > 1 {
-					address[3] = 2
+				name := strings.TrimSuffix(q.Name.String(), ".")
+				if address := answer(name, answers[name]).To4(); address != nil {
+					m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class}, Body: &dnsmessage.AResource{A: [4]byte(address)}}}
 				}
-				m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class}, Body: &dnsmessage.AResource{A: address}}}
+				answers[name]++
 			}
 			if b, err := m.Pack(); err == nil {
-				_, _ = names.WriteTo(b, from)
+				_, _ = server.WriteTo(b, from)
 			}
 		}
 	}()
-	o := quick("http://moving.example:" + port)
-	o.resolver = &net.Resolver{PreferGo: true, Dial: func(_ context.Context, _, _ string) (net.Conn, error) {
-		return net.Dial("udp", names.LocalAddr().String())
+	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("udp", server.LocalAddr().String())
 	}}
+}
+
+// A name server answers first with an address that is allowed, then with one that is not.
+func TestANameThatMovesToAPrivateAddressIsRefused(t *testing.T) {
+	s := newSite(t, map[string]string{"/": "<a href=/a>1</a>", "/a": "a"})
+	o := quick("http://moving.example:" + s.port())
+	o.resolver = names(t, func(_ string, n int) net.IP { return net.IPv4(127, 0, 0, byte(1+min(n, 1))) })
 	o.PerHost, o.Workers = 1, 1
 	s.mux["/robots.txt"] = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
