@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,14 +21,15 @@ import (
 
 	"forja/engine/corpus/crawl"
 	"forja/engine/corpus/robots"
+	"forja/engine/corpus/shard"
 	"forja/engine/vfs"
 )
 
 // A crawlFlags is a crawl as the command line tells it.
 type crawlFlags struct {
-	o                          crawl.Options
-	out, seeds, previous       string
-	include, exclude, networks []string
+	o                                 crawl.Options
+	out, seeds, previous, share       string
+	include, exclude, networks, links []string
 }
 
 func (a *app) crawlCmd() *cobra.Command {
@@ -42,7 +44,8 @@ server the contact, at which somebody must read. It can be stopped or killed at 
 Private and local addresses are refused, whatever name or redirect leads to them, unless --allow-network names them.`,
 		Example: "  forja crawl https://example.org/docs/ -o site --contact mailto:me@example.org --prefix https://example.org/docs/\n" +
 			"  forja crawl -o site --contact mailto:me@example.org            (goes on)\n" +
-			"  forja crawl https://example.org/docs/ -o site2 --previous site --contact mailto:me@example.org"}
+			"  forja crawl https://example.org/docs/ -o site2 --previous site --contact mailto:me@example.org\n" +
+			"  forja crawl --seeds seeds.txt --any-host --depth 3 --shard 0/4 -o part0 --contact mailto:me@example.org"}
 	fs := c.Flags()
 	fs.StringVarP(&f.out, "output", "o", "", "directory of the crawl: its WARC files are in warc/")
 	fs.StringVar(&f.o.Contact, "contact", "", "URL or mail address at which site owners can reach you")
@@ -57,23 +60,27 @@ Private and local addresses are refused, whatever name or redirect leads to them
 	fs.StringArrayVar(&f.exclude, "exclude", nil, "do not visit URLs that match a regular expression; may be repeated")
 	fs.StringArrayVar(&f.o.Types, "type", nil, "media type to archive, by its beginning (text and documents); may be repeated")
 	fs.DurationVar(&f.o.Delay, "delay", time.Second, "time between requests to a host, at least; 0 only where you own the host")
+	fs.BoolVar(&f.o.ByHost, "by-host", false, "keep the delay for each host; without it, hosts at one address share it")
 	fs.DurationVar(&f.o.MaxDelay, "max-delay", 30*time.Second, "most time that a slow host brings about")
 	fs.Float64Var(&f.o.Factor, "delay-factor", 5, "wait this many times as long as the last page took")
 	fs.IntVar(&f.o.Workers, "workers", 64, "requests at a time")
 	fs.IntVar(&f.o.PerHost, "per-host", 8, "requests to a host at a time, with --delay 0")
 	fs.IntVar(&f.o.MaxPages, "max-pages", 0, "pages to archive, at most; 0 is no limit")
+	fs.IntVar(&f.o.Scope.HostURLs, "host-urls", 1_000_000, "URLs of a host, at most: some are endless")
 	fs.Int64Var(&f.o.MaxBody, "max-body", 10<<20, "bytes of a page, received and unpacked; the rest is cut off")
 	fs.DurationVar(&f.o.Timeout, "timeout", time.Minute, "time for a page")
 	fs.BoolVar(&f.o.NoSitemaps, "no-sitemaps", false, "do not read sitemaps and feeds")
 	fs.StringArrayVar(&f.networks, "allow-network", nil, "private network to allow, such as 127.0.0.0/8; may be repeated")
 	fs.Int64Var(&f.o.MaxFile, "warc-size", 1_000_000_000, "bytes of a WARC file, about")
+	fs.StringVar(&f.share, "shard", "0/1", "I/N: only this share of the hosts; links to others go to "+crawl.ForeignName)
+	fs.StringArrayVar(&f.links, "links", nil, "the "+crawl.ForeignName+" of another share, of which this one takes its links; may be repeated")
 	fs.IntVar(&f.o.Level, "gzip", 1, "compression of WARC files: 1 is fast, 9 is small")
-	c.RunE = func(c *cobra.Command, args []string) error { return a.crawl(c, &f, args) }
+	c.RunE = func(c *cobra.Command, args []string) error { return a.crawl(c.Context(), &f, args) }
 	c.AddCommand(a.crawlRobotsCmd())
 	return c
 }
 
-func (a *app) crawl(c *cobra.Command, f *crawlFlags, args []string) error {
+func (a *app) crawl(ctx context.Context, f *crawlFlags, args []string) error {
 	if err := f.complete(args); err != nil {
 		return err
 	}
@@ -95,7 +102,13 @@ func (a *app) crawl(c *cobra.Command, f *crawlFlags, args []string) error {
 		a.talk.progress("%s pages, %s in WARC, %s queued on %s hosts, %d in flight, %.0f pages/s", count(p.Pages), size(p.Bytes), count(p.Queued),
 			count(p.Hosts), p.InFlight, float64(p.Fetched)/max(p.Elapsed.Seconds(), 1e-3))
 	}
-	p, err := crawl.Run(c.Context(), disk, f.o)
+	links, closeLinks, err := openAll(f.links)
+	if err != nil {
+		return usagef("--links: %w", err)
+	}
+	defer closeLinks()
+	f.o.Links = links
+	p, err := crawl.Run(ctx, disk, f.o)
 	a.talk.clear()
 	if p.Elapsed > 0 {
 		if printErr := a.print(p, func(w io.Writer) { writeCrawl(w, p, f.out) }); err == nil {
@@ -116,7 +129,7 @@ func (f *crawlFlags) complete(args []string) (err error) {
 	if f.o.Seeds, err = f.starts(args); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(f.out, crawl.LogName)); len(f.o.Seeds) == 0 && err != nil {
+	if _, err := os.Stat(filepath.Join(f.out, crawl.LogName)); len(f.o.Seeds)+len(f.links) == 0 && err != nil {
 		return usagef("nothing to crawl: give URLs, or the directory of a crawl that was begun")
 	}
 	for _, r := range []struct {
@@ -138,6 +151,9 @@ func (f *crawlFlags) complete(args []string) (err error) {
 			return usagef("--allow-network %q is no network: want an address and a length, such as 127.0.0.0/8", text)
 		}
 		f.o.Networks = append(f.o.Networks, network)
+	}
+	if f.o.Share, err = shard.Parse(f.share); err != nil {
+		return usagef("--shard: %w", err)
 	}
 	f.o.Version = strings.ReplaceAll(version, " ", "-")
 	if err := f.o.Check(); err != nil {
@@ -166,6 +182,29 @@ func (f *crawlFlags) starts(args []string) ([]string, error) {
 	return urls, lines.Err()
 }
 
+// openAll opens files to be read one behind the other; none give nil.
+func openAll(names []string) (r io.Reader, close func(), err error) {
+	var files []*os.File
+	var readers []io.Reader
+	close = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			close()
+			return nil, nil, err
+		}
+		files, readers = append(files, f), append(readers, f)
+	}
+	if len(files) == 0 {
+		return nil, close, nil
+	}
+	return io.MultiReader(readers...), close, nil
+}
+
 // writeCrawl prints the summary of a crawl.
 func writeCrawl(w io.Writer, p crawl.Progress, dir string) {
 	seconds := max(p.Elapsed.Seconds(), 1e-3)
@@ -176,6 +215,9 @@ func writeCrawl(w io.Writer, p crawl.Progress, dir string) {
 	}
 	if p.Outcomes["private address"] > 0 {
 		fmt.Fprintln(w, "  private and local addresses are refused: --allow-network names those that may be asked")
+	}
+	if p.Outcomes["other share"] > 0 {
+		fmt.Fprintf(w, "  links to the hosts of other shares are in %s, which those take with --links\n", filepath.Join(dir, crawl.ForeignName))
 	}
 	if p.Queued > 0 {
 		fmt.Fprintf(w, "  %-16s %d: the same command goes on\n", "queued", p.Queued)

@@ -73,6 +73,30 @@ func TestCrawlArchivesASiteAndGoesOn(t *testing.T) {
 	assert.Equal(t, 3, responses)
 }
 
+func TestCrawlTakesTheLinksOfOtherShares(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "<html>%s", r.URL.Path) }))
+	defer s.Close()
+	dir := t.TempDir()
+	links := filepath.Join(dir, "foreign.jsonl")
+	require.NoError(t, os.WriteFile(links, fmt.Appendf(nil, "{\"url\":%q,\"depth\":1}\n", s.URL+"/x"), 0o600))
+	pages := 0
+	for i := range 2 {
+		var out, talk bytes.Buffer
+		code := run(t.Context(), []string{"crawl", "-o", filepath.Join(dir, fmt.Sprint(i)), "--delay=0", "--json", "--any-host", "--contact=me@example.org",
+			"--allow-network=127.0.0.0/8", "--shard", fmt.Sprintf("%d/2", i), "--links", links}, strings.NewReader(""), &out, &talk)
+		require.Equal(t, exitDone, code, talk.String())
+		var p struct{ Pages int }
+		require.NoError(t, json.Unmarshal(out.Bytes(), &p))
+		pages += p.Pages
+	}
+	assert.Equal(t, 1, pages, "the host belongs to one of the shares")
+	var out, talk bytes.Buffer
+	for _, wrong := range []string{"--shard=2/2", "--links=" + dir + "/none", "--host-urls=-1"} {
+		assert.Equal(t, exitUsage, run(t.Context(), []string{"crawl", "http://example.org", "-o", filepath.Join(dir, "x"), "--contact=me@example.org", wrong},
+			strings.NewReader(""), &out, &talk), wrong)
+	}
+}
+
 func TestCrawlRobotsIsAFilter(t *testing.T) {
 	var out, talk bytes.Buffer
 	in := `{"robots":"User-agent: *\nDisallow: /x","agent":"ForjaBot","url":"https://example.org/x/y"}` + "\n" +
