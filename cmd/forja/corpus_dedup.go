@@ -1,185 +1,156 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
-	"forja/engine/corpus"
 	"forja/engine/corpus/dedup"
+	"forja/engine/corpus/shard"
+	"forja/engine/corpus/store"
+	"forja/engine/recipe"
 	"forja/engine/vfs"
 )
 
-// A dedupResult is what deduplication came to.
-type dedupResult struct {
-	Documents int `json:"documents"`
-	Kept      int `json:"kept"`
-	Removed   int `json:"removed"` // documents, or paragraphs or lines
-}
+// dedupSteps are the steps of deduplication over stores; "" is all of them.
+var dedupSteps = []string{"", "sign", "merge", "remove"}
 
 func (a *app) corpusDedupCmd() *cobra.Command {
-	config := dedup.Default()
+	var at shareFlags
+	var settings []setting
 	var jsonl, clusters bool
-	var exact, temp string
-	memory := 256
+	var recipeFile, exact, step, temp string
 	c := &cobra.Command{Use: "dedup [FILE]", Short: "keep the first of documents, one a line of JSON, that are nearly (or exactly) the same",
-		Example: "  forja corpus dedup docs.jsonl\n  forja corpus dedup --jsonl < docs.jsonl > kept.jsonl\n  forja corpus dedup --jsonl --exact line < docs.jsonl > kept.jsonl",
-		Args:    cobra.MaximumNArgs(1)}
+		Long: "dedup keeps the first of documents that are nearly the same, or with --exact of documents, paragraphs or lines that are the\n" +
+			"same. It reads FILE or standard input, one document a line of JSON, or with --in and --out the files of a store, in the order\n" +
+			"of their names. There, many processes share the work in three steps: each signs its share (--step sign), one merges\n" +
+			"(--step merge), and each removes from its share (--step remove). Without --step one process does it all.",
+		Example: "  forja corpus dedup docs.jsonl\n  forja corpus dedup --jsonl < docs.jsonl > kept.jsonl\n  forja corpus dedup --jsonl --exact line < docs.jsonl > kept.jsonl\n" +
+			"  forja corpus dedup --in good --out unique --step sign --shard 3/16",
+		Args: cobra.MaximumNArgs(1)}
 	fs := c.Flags()
 	fs.BoolVar(&jsonl, "jsonl", false, "print the documents that are kept")
 	fs.BoolVar(&clusters, "clusters", false, `with --jsonl print {"id","cluster"} for each document instead`)
 	fs.StringVar(&exact, "exact", "", "remove exact repetitions instead: document, paragraph or line")
-	fs.IntVar(&config.NGram, "dedup.ngram", config.NGram, "words of an n-gram")
-	fs.IntVar(&config.Bands, "dedup.bands", config.Bands, "keys of a document")
-	fs.IntVar(&config.Rows, "dedup.rows", config.Rows, "hash functions of a key")
-	fs.Uint64Var(&config.Seed, "dedup.seed", config.Seed, "seed of the hash functions")
-	fs.Float64Var(&config.Verify, "dedup.verify", config.Verify, "least Jaccard similarity of documents that are the same; 0 believes the keys")
-	fs.IntVar(&memory, "dedup.memory", memory, "MiB of memory for keys; others go to temporary files")
-	fs.StringVar(&temp, "temp", "", "directory of temporary files, which hold all documents for a while; default is the system's")
+	fs.StringVar(&step, "step", "", "of the work on a store: sign, merge or remove; default is all")
+	fs.StringVar(&recipeFile, "recipe", "", "recipe whose section dedup says what the flags do not")
+	fs.StringVar(&temp, "temp", "", "directory of temporary files, which hold what memory does not; default is the system's")
+	addSection(c, &settings, "dedup")
+	at.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if clusters && (!jsonl || exact != "") {
-			return usagef("--clusters needs --jsonl, and no --exact")
-		}
-		if memory < 1 || memory > 1<<20 {
-			return usagef("--dedup.memory %d: want 1 to %d MiB", memory, 1<<20)
-		}
-		if err := config.Validate(); err != nil {
-			return usageError{err}
-		}
-		in, err := a.input(args, 0)
+		s, err := sectionOf(recipeFile, "dedup", settings)
 		if err != nil {
 			return err
 		}
-		defer in.Close()
-		out := bufio.NewWriterSize(a.stdout, 1<<16)
-		var result dedupResult
-		if exact != "" {
-			result, err = exactly(in, out, dedup.Unit(exact), jsonl)
-		} else {
-			result, err = nearly(c.Context(), in, out, temp, dedup.Options{Config: config, Memory: int64(memory) << 20}, jsonl, clusters)
+		j, err := newDedupJob(s, dedup.Unit(exact))
+		if err != nil {
+			return usageError{err}
 		}
-		if err = errors.Join(err, out.Flush()); err != nil {
+		if !at.given() {
+			if step != "" {
+				return usagef("--step is of the work on a store: give --in and --out")
+			}
+			if clusters && (!jsonl || exact != "") {
+				return usagef("--clusters needs --jsonl, and no --exact")
+			}
+			return a.dedupStream(c.Context(), j, args, temp, jsonl, clusters)
+		}
+		switch {
+		case jsonl || clusters || len(args) > 0:
+			return usagef("with --in and --out there is nothing to print and no FILE")
+		case !slices.Contains(dedupSteps, step):
+			return usagef("--step %s: want sign, merge or remove", step)
+		}
+		w, err := at.open(c.Context())
+		if err != nil {
 			return err
 		}
-		unit := "documents"
-		if exact != "" {
-			unit = exact + "s"
+		defer w.Close()
+		if w.share.Of > 1 && step != "sign" && step != "remove" {
+			return usagef("--shard %s: shares are of --step sign and --step remove; one process does --step merge between", w.share)
 		}
-		if !jsonl {
-			return a.print(result, func(w io.Writer) {
-				fmt.Fprintf(w, "%d of %d documents kept; %d %s removed\n", result.Kept, result.Documents, result.Removed, unit)
+		r, err := a.dedup(c.Context(), w, j, step, temp)
+		if err != nil {
+			return err
+		}
+		if step == "merge" {
+			return a.print(r, func(w io.Writer) {
+				fmt.Fprintf(w, "merged: %d files, %d documents; --step remove is next\n", r.Files, r.Read.Documents)
 			})
 		}
-		a.talk.printf("dedup  %d of %d documents kept; %d %s removed", result.Kept, result.Documents, result.Removed, unit)
-		return nil
+		return a.printReport(r)
 	}
 	return c
 }
 
-// nearly removes near duplicates.
-func nearly(ctx context.Context, in io.Reader, out *bufio.Writer, temp string, o dedup.Options, jsonl, clusters bool) (result dedupResult, err error) {
+// newDedupJob is what a recipe's section dedup asks for. Unit, if there is one, is compared exactly.
+func newDedupJob(s *recipe.Stage, unit dedup.Unit) (*dedup.Job, error) {
+	d := s.Dedup
+	j := &dedup.Job{Exact: unit, Memory: int64(d.Memory) << 20,
+		Config: dedup.Config{NGram: d.NGram, Bands: d.Bands, Rows: d.Rows, Seed: uint64(d.Seed), Verify: d.Verify}}
+	if unit != "" {
+		if err := unit.Validate(); err != nil {
+			return nil, fmt.Errorf("--exact: %w", err)
+		}
+	}
+	return j, j.Config.Validate()
+}
+
+// dedup does a step, or all of them, on a store's files: what the verb and the stage do. Temporary files go to temp.
+func (a *app) dedup(ctx context.Context, at *workplace, j *dedup.Job, step, temp string) (r shard.Report, err error) {
+	j.In, j.Out, j.Share, j.Ending = at.in, at.out, at.share, at.ending
+	if step == "" || step == "sign" {
+		if r, err = a.dedupShare(ctx, at, j.Sign()); err != nil || step == "sign" {
+			return r, err
+		}
+	}
+	if step == "" || step == "merge" {
+		err = inTemp(temp, func(dir vfs.FS) (err error) {
+			a.talk.progress("dedup: merging")
+			defer a.talk.clear()
+			j.Temp = dir
+			r, err = j.Merge(ctx)
+			return err
+		})
+		if err != nil || step == "merge" {
+			return r, err
+		}
+	}
+	m, err := j.Remove(ctx)
+	if err != nil {
+		return r, err
+	}
+	return a.dedupShare(ctx, at, m)
+}
+
+// dedupShare does a share of a map that has an ending of its own.
+func (a *app) dedupShare(ctx context.Context, at *workplace, m *shard.Map) (shard.Report, error) {
+	own := &workplace{in: at.in, out: at.out, share: at.share, ending: m.Ending}
+	do := m.Do
+	m.Do = func(ctx context.Context, in store.File, r io.Reader, w io.Writer, report *shard.Report) error {
+		err := do(ctx, in, r, w, report)
+		own.documents.Add(report.Read.Documents)
+		return err
+	}
+	return a.share(ctx, own, m)
+}
+
+// inTemp gives a function a directory for files that are gone afterwards.
+func inTemp(temp string, do func(vfs.FS) error) (err error) {
 	dir, err := os.MkdirTemp(temp, "forja-dedup-")
 	if err != nil {
-		return result, err
+		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	disk, err := vfs.OS(dir)
 	if err != nil {
-		return result, err
+		return err
 	}
 	defer disk.Close()
-	o.Dir = disk
-	r, err := dedup.Run(ctx, corpus.Lines(in), o)
-	if err != nil {
-		return result, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	result.Documents = len(r.First)
-	for doc, first := range r.First {
-		kept := int(first) == doc
-		if kept {
-			result.Kept++
-		}
-		if !jsonl || !clusters && !kept {
-			continue
-		}
-		line, err := r.Line(uint32(doc))
-		if err != nil {
-			return result, err
-		}
-		if clusters {
-			var d struct {
-				ID json.RawMessage `json:"id"`
-			}
-			if err := json.Unmarshal(line, &d); err != nil {
-				return result, err
-			}
-			if d.ID == nil {
-				d.ID = json.RawMessage("null")
-			}
-			fmt.Fprintf(out, "{\"id\":%s,\"cluster\":%d}\n", d.ID, first)
-			continue
-		}
-		out.Write(line)
-		if err := out.WriteByte('\n'); err != nil {
-			return result, err
-		}
-	}
-	result.Removed = result.Documents - result.Kept
-	return result, nil
-}
-
-// exactly removes exact repetitions of documents, paragraphs or lines.
-func exactly(in io.Reader, out *bufio.Writer, unit dedup.Unit, jsonl bool) (result dedupResult, err error) {
-	if unit != dedup.Documents && unit != dedup.Paragraphs && unit != dedup.Lines {
-		return result, usagef("--exact %s: want document, paragraph or line", unit)
-	}
-	seen := dedup.NewExact()
-	for line, err := range corpus.Lines(in) {
-		if err != nil {
-			return result, err
-		}
-		var d struct{ Text *string }
-		if err := json.Unmarshal(line.JSON, &d); err != nil {
-			return result, fmt.Errorf("line %d: not a document: %w", line.Number, err)
-		}
-		if d.Text == nil {
-			return result, fmt.Errorf(`line %d: not a document: no "text"`, line.Number)
-		}
-		result.Documents++
-		text, removed := *d.Text, 0
-		if unit == dedup.Documents {
-			if !seen.New(text) {
-				result.Removed++
-				continue
-			}
-		} else if text, removed = seen.Cut(text, unit); removed > 0 && strings.TrimSpace(text) == "" {
-			result.Removed += removed
-			continue
-		}
-		result.Removed += removed
-		result.Kept++
-		if !jsonl {
-			continue
-		}
-		b := line.JSON
-		if removed > 0 {
-			if b, err = appendField(nil, line.JSON, "text", text); err != nil {
-				return result, err
-			}
-			b = b[:len(b)-1]
-		}
-		out.Write(b)
-		if err := out.WriteByte('\n'); err != nil {
-			return result, err
-		}
-	}
-	return result, nil
+	return do(disk)
 }

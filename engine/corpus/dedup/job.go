@@ -39,7 +39,7 @@ func (j *Job) Run(ctx context.Context) (shard.Report, error) {
 	if _, err := j.Sign().Run(ctx); err != nil {
 		return shard.Report{}, err
 	}
-	if err := j.Merge(ctx); err != nil {
+	if _, err := j.Merge(ctx); err != nil {
 		return shard.Report{}, err
 	}
 	remove, err := j.Remove(ctx)

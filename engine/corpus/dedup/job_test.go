@@ -174,6 +174,11 @@ func TestAJobKeepsWhatTheFilterOfOneStreamKeeps(t *testing.T) {
 	}
 }
 
+func merged(t testing.TB, j *Job) {
+	_, err := j.Merge(t.Context())
+	require.NoError(t, err)
+}
+
 func assertEmpty(t testing.TB, dir vfs.FS) {
 	entries, err := dir.ReadDir(".")
 	require.NoError(t, err)
@@ -206,7 +211,7 @@ func TestSharesWorkersAndMemoryDoNotMatter(t *testing.T) {
 				_, err := j.Sign().Run(t.Context())
 				require.NoError(t, err)
 			}
-			require.NoError(t, j.Merge(t.Context()))
+			merged(t, &j)
 			require.Greater(t, spilled, 2)
 			assertEmpty(t, j.Temp)
 			for i := range 3 {
@@ -264,7 +269,7 @@ func TestStepsRefuseToRunBeforeTheirTurn(t *testing.T) {
 	require.ErrorContains(t, err, "share 1/2 of all steps")
 	_, err = j.Sign().Run(t.Context())
 	require.NoError(t, err)
-	err = j.Merge(t.Context())
+	_, err = j.Merge(t.Context())
 	require.ErrorContains(t, err, "3 of 6 files")
 	require.ErrorContains(t, err, "part0/000.jsonl")
 }
@@ -274,7 +279,7 @@ func TestWhatOtherSettingsOrInputsMadeIsNotUsed(t *testing.T) {
 	j := Job{Config: Default(), In: in, Out: store.In(vfs.NewMem()), Temp: vfs.NewMem(), Ending: ".jsonl"}
 	_, err := j.Sign().Run(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, j.Merge(t.Context()))
+	merged(t, &j)
 
 	j.Config.Verify = 0.9 // needs another merge, but not to be signed again
 	_, err = j.Sign().Run(t.Context())
@@ -283,7 +288,7 @@ func TestWhatOtherSettingsOrInputsMadeIsNotUsed(t *testing.T) {
 	require.NoError(t, err)
 	_, err = remove.Run(t.Context())
 	require.ErrorContains(t, err, "the step merge makes it again")
-	require.NoError(t, j.Merge(t.Context()))
+	merged(t, &j)
 	_, err = j.Run(t.Context())
 	require.NoError(t, err)
 
@@ -306,14 +311,14 @@ func TestAMergeThatIsDoneIsNotDoneAgain(t *testing.T) {
 	j := Job{Config: Default(), In: filed(t, repetitive(60), 3, ".jsonl"), Out: store.In(mem), Temp: vfs.NewMem()}
 	_, err := j.Sign().Run(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, j.Merge(t.Context()))
+	merged(t, &j)
 	mem.Hook = func(op vfs.Op, name string) error {
 		if op.Writes() {
 			return fmt.Errorf("%v of %s", op, name)
 		}
 		return nil
 	}
-	require.NoError(t, j.Merge(t.Context()))
+	merged(t, &j)
 }
 
 func TestDamagedListsAreNoticed(t *testing.T) {
@@ -322,7 +327,7 @@ func TestDamagedListsAreNoticed(t *testing.T) {
 		_, err := j.Sign().Run(t.Context())
 		require.NoError(t, err)
 		if strings.HasPrefix(name, "_remove") {
-			require.NoError(t, j.Merge(t.Context()))
+			merged(t, &j)
 		}
 		b, err := store.ReadFile(t.Context(), j.Out, name, 1<<20)
 		require.NoError(t, err)
@@ -382,7 +387,7 @@ func TestErrorsOfTemporaryFilesEndAMerge(t *testing.T) {
 				temp := vfs.NewMem()
 				temp.Hook = vfs.FailNth(n, broken)
 				j.Temp = temp
-				err := j.Merge(t.Context())
+				_, err := j.Merge(t.Context())
 				if err == nil {
 					require.Positive(t, n)
 					return
@@ -406,7 +411,7 @@ func TestAStoppedJobGoesOn(t *testing.T) {
 	}
 	_, err := sign.Run(ctx)
 	require.ErrorContains(t, err, "enough")
-	err = j.Merge(ctx)
+	_, err = j.Merge(ctx)
 	require.Error(t, err)
 	_, err = j.Run(t.Context())
 	require.NoError(t, err)

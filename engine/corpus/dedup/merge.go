@@ -22,41 +22,43 @@ type merger struct {
 	*Job
 	files  []store.File
 	signed string   // the hash of signing
+	merged string   // that of merging
 	starts []uint64 // the number of each file's first unit, and at last of all
 }
 
 // Merge is the step between, for one process: of each input it makes the list of what is to be removed. It is an error if a
 // file is not signed. If all lists are there it does nothing. Beyond Memory it takes 16 bytes for each document of which
-// there are copies and, for near duplicates, 4 for each document and 16 for each that shares a key.
-func (j *Job) Merge(ctx context.Context) (err error) {
+// there are copies and, for near duplicates, 4 for each document and 16 for each that shares a key. The report says what
+// was looked at.
+func (j *Job) Merge(ctx context.Context) (r shard.Report, err error) {
 	if err := j.validate(); err != nil {
-		return err
+		return r, err
 	}
-	if _, err := j.Sign().Finished(ctx); err != nil {
-		return err
-	}
-	m := &merger{Job: j, starts: []uint64{0}}
-	if m.files, err = j.inputs(ctx); err != nil {
-		return err
-	}
-	if m.signed, err = shard.Hash(j.signing()); err != nil {
-		return err
-	}
-	merged, err := j.merged(m.files)
+	signed, err := j.Sign().Finished(ctx)
 	if err != nil {
-		return err
+		return r, err
 	}
-	if done, err := m.done(ctx, merged); done || err != nil {
-		return err
+	m := &merger{Job: j, signed: signed.Settings}
+	if m.files, err = j.inputs(ctx); err != nil {
+		return r, err
 	}
-	if j.Exact != "" {
-		return m.exactly(ctx, merged)
+	if m.merged, err = j.merged(m.files); err != nil {
+		return r, err
 	}
-	return m.nearly(ctx, merged)
+	r = shard.Report{Step: "dedup merge", Settings: m.merged, Files: signed.Files, Size: signed.Size, Read: signed.Read}
+	done, err := m.done(ctx)
+	switch {
+	case done || err != nil:
+		return r, err
+	case j.Exact != "":
+		return r, m.exactly(ctx)
+	default:
+		return r, m.nearly(ctx)
+	}
 }
 
 // done says whether all lists are there, of this very merge.
-func (m *merger) done(ctx context.Context, merged string) (bool, error) {
+func (m *merger) done(ctx context.Context) (bool, error) {
 	for _, f := range m.files {
 		s, _ := stem(f.Name)
 		r, err := m.Out.Open(ctx, removedName(s)+removedEnding)
@@ -67,7 +69,7 @@ func (m *merger) done(ctx context.Context, merged string) (bool, error) {
 			return false, err
 		}
 		list, err := openList(r)
-		current := err == nil && list.header == header{removedList, merged, f.Name, f.Size}
+		current := err == nil && list.header == header{removedList, m.merged, f.Name, f.Size}
 		if err := r.Close(); err != nil || !current {
 			return false, err
 		}
@@ -105,7 +107,7 @@ func (m *merger) keys(ctx context.Context, visit func(unit uint64, e entry) erro
 }
 
 // write makes the lists, of repeats in order. Units that stay, and of which there are copies, may come more than once.
-func (m *merger) write(ctx context.Context, merged string, repeats iter.Seq2[repeat, error], stay []uint64) (err error) {
+func (m *merger) write(ctx context.Context, repeats iter.Seq2[repeat, error], stay []uint64) (err error) {
 	ids, err := m.ids(ctx, stay)
 	if err != nil {
 		return err
@@ -117,7 +119,7 @@ func (m *merger) write(ctx context.Context, merged string, repeats iter.Seq2[rep
 	for k, f := range m.files {
 		s, _ := stem(f.Name)
 		if err := m.Out.Write(ctx, removedName(s)+removedEnding, func(w io.Writer) error {
-			list, err2 := newListWriter(w, header{removedList, merged, f.Name, f.Size})
+			list, err2 := newListWriter(w, header{removedList, m.merged, f.Name, f.Size})
 			if err2 != nil {
 				return err2
 			}

@@ -20,7 +20,7 @@ var places = layout[place]{16, func(b []byte, p place) {
 var unitNumbers = layout[uint64]{8, binary.LittleEndian.PutUint64, binary.LittleEndian.Uint64}
 
 // exactly finds units that are the same: it sorts their hashes, and then the numbers of those that repeat others.
-func (m *merger) exactly(ctx context.Context, merged string) (err error) {
+func (m *merger) exactly(ctx context.Context) (err error) {
 	memory := m.Memory
 	if memory <= 0 {
 		memory = defaultMemory
@@ -50,7 +50,7 @@ func (m *merger) exactly(ctx context.Context, merged string) (err error) {
 	if err := units.remove(); err != nil {
 		return err
 	}
-	return m.write(ctx, merged, func(yield func(repeat, error) bool) {
+	return m.write(ctx, func(yield func(repeat, error) bool) {
 		enough := errors.New("enough")
 		err := repeats.each(func(r record[uint64]) error {
 			if !yield(repeat{r.key, r.value}, nil) {

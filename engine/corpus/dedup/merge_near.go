@@ -13,7 +13,7 @@ import (
 )
 
 // nearly finds near duplicates.
-func (m *merger) nearly(ctx context.Context, merged string) (err error) {
+func (m *merger) nearly(ctx context.Context) (err error) {
 	index := NewIndex(m.Temp, m.Memory)
 	defer func() { err = errors.Join(err, index.Close()) }()
 	err = m.keys(ctx, func(_ uint64, e entry) error {
@@ -35,7 +35,7 @@ func (m *merger) nearly(ctx context.Context, merged string) (err error) {
 			stay = append(stay, uint64(f))
 		}
 	}
-	return m.write(ctx, merged, func(yield func(repeat, error) bool) {
+	return m.write(ctx, func(yield func(repeat, error) bool) {
 		for doc, f := range first {
 			if uint32(doc) != f && !yield(repeat{uint64(doc), uint64(f)}, nil) {
 				return
