@@ -73,34 +73,3 @@ func (a *app) readText(args []string, at int) (string, error) {
 	}
 	return string(b), err
 }
-
-func (a *app) corpusCmd() *cobra.Command {
-	c := &cobra.Command{Use: "corpus", Short: "documents and token shards from local files"}
-	for _, v := range []struct{ kind, use, short, example string }{
-		{"corpus", "build [PATH] -o DIR", "documents from a file or folder (none is Go's standard library), split into train and val",
-			"  forja corpus build -o corpus\n  forja corpus build notes/ -o corpus --data.source text"},
-		{"pack", "pack PATH -o DIR", "tokenize documents into shards",
-			"  forja corpus pack corpus/train --data.val corpus/val --tokenizer.path tok -o tokens"},
-	} {
-		var settings []setting
-		var out string
-		sub := &cobra.Command{Use: v.use, Short: v.short, Example: v.example, Args: cobra.MaximumNArgs(1)}
-		sub.Flags().StringVarP(&out, "output", "o", "", "directory of the result")
-		addKeys(sub, &settings, v.kind)
-		sub.RunE = func(c *cobra.Command, args []string) error {
-			given := settings
-			switch {
-			case v.kind == "pack" && len(args) == 1:
-				given = append(given, setting{"data.train", args[0]})
-			case v.kind == "corpus" && len(args) == 1:
-				given = append([]setting{{"data.source", "dir"}}, append(given, setting{"data.path", args[0]})...)
-			case v.kind == "corpus":
-				given = append([]setting{{"data.source", "goroot"}}, given...)
-			}
-			return a.runSettings(c.Context(), v.kind, given, out)
-		}
-		c.AddCommand(sub)
-	}
-	c.AddCommand(a.corpusExtractCmd(), a.corpusFilterCmd(), a.corpusExplainCmd(), a.corpusDedupCmd(), a.corpusLangCmd())
-	return c
-}

@@ -3,7 +3,6 @@ package data
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -26,6 +25,15 @@ type BuildOptions struct {
 	ShardTokens int                 // a shard is closed once it has this many; default 32 Mi
 	Workers     int                 // goroutines that tokenize; default one per processor
 	Progress    func(BuildProgress) // called from one goroutine after every few documents; may be nil
+}
+
+func (o *BuildOptions) setDefaults() {
+	if o.ShardTokens <= 0 {
+		o.ShardTokens = 32 << 20
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
 }
 
 // BuildProgress counts what has been tokenized so far.
@@ -52,12 +60,7 @@ func Build(ctx context.Context, fsys vfs.FS, dir string, docs iter.Seq2[Document
 	if err := o.Format.check(); err != nil {
 		return Manifest{}, fmt.Errorf("tokenize: %w", err)
 	}
-	if o.ShardTokens <= 0 {
-		o.ShardTokens = 32 << 20
-	}
-	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
+	o.setDefaults()
 	w := &setWriter{fsys: fsys, dir: dir, o: o, shard: shardBuilder{Format: o.Format}}
 	w.manifest = Manifest{Version: shardVersion, VocabSize: o.Format.VocabSize, Begin: o.Format.Begin, End: o.Format.End,
 		Fingerprint: hex.EncodeToString(o.Format.Fingerprint[:])}
@@ -224,11 +227,7 @@ func (w *setWriter) flush() error {
 	if err != nil {
 		return fmt.Errorf("write token shard: %w", err)
 	}
-	m := ManifestShard{name, int64(len(w.shard.index)), w.shard.count, w.shard.textBytes, hex.EncodeToString(payload[:])}
-	w.manifest.Shards = append(w.manifest.Shards, m)
-	w.manifest.Documents += m.Documents
-	w.manifest.Tokens += m.Tokens
-	w.manifest.TextBytes += m.TextBytes
+	w.manifest.add(ManifestShard{name, int64(len(w.shard.index)), w.shard.count, w.shard.textBytes, hex.EncodeToString(payload[:])})
 	w.shard.reset()
 	return nil
 }
@@ -240,11 +239,11 @@ func (w *setWriter) finish() (Manifest, error) {
 	if w.manifest.Documents == 0 {
 		return Manifest{}, fmt.Errorf("tokenize: %w: not one of %d documents gave a token", ErrEmpty, w.progress.Documents)
 	}
-	b, err := json.MarshalIndent(w.manifest, "", "  ")
+	b, err := w.manifest.encode()
 	if err != nil {
 		return Manifest{}, err
 	}
-	if err := vfs.WriteFile(w.fsys, path.Join(w.dir, ManifestName), append(b, '\n')); err != nil {
+	if err := vfs.WriteFile(w.fsys, path.Join(w.dir, ManifestName), b); err != nil {
 		return Manifest{}, fmt.Errorf("write token manifest: %w", err)
 	}
 	return w.manifest, nil

@@ -78,7 +78,7 @@ func (s *Set) openShards(fsys vfs.FS, dir string) error {
 	}
 	var documents, tokens, text int64
 	for i, m := range s.Shards {
-		if !fs.ValidPath(m.File) || path.Base(m.File) != m.File {
+		if !fs.ValidPath(m.File) || m.File == "." {
 			return fmt.Errorf("%s: the manifest names the shard %q, which is not in its folder", fsys.Path(dir), m.File)
 		}
 		shard, err := openShard(fsys, path.Join(dir, m.File))

@@ -147,13 +147,22 @@ func (m *Map) fits(t task, r Report, hash string) error {
 
 // Finished gives the sum of the reports on all inputs, whatever the share, and an error that names what is missing.
 func (m *Map) Finished(ctx context.Context) (sum Report, err error) {
+	reports, err := m.Each(ctx)
+	for _, r := range reports {
+		sum.Add(r)
+	}
+	return sum, err
+}
+
+// Each gives the reports that Finished sums, in the order of the inputs.
+func (m *Map) Each(ctx context.Context) (reports []Report, err error) {
 	hash, err := Hash(m.Settings)
 	if err != nil {
-		return sum, err
+		return nil, err
 	}
 	tasks, err := m.tasks(ctx)
 	if err != nil {
-		return sum, err
+		return nil, err
 	}
 	var missing []string
 	for _, t := range tasks {
@@ -162,19 +171,19 @@ func (m *Map) Finished(ctx context.Context) (sum Report, err error) {
 			err = m.fits(t, r, hash)
 		}
 		if err != nil {
-			return sum, err
+			return nil, err
 		}
 		if !ok {
 			missing = append(missing, t.in.Name)
 			continue
 		}
-		sum.Add(r)
+		reports = append(reports, r)
 	}
 	if len(missing) > 0 {
-		return sum, fmt.Errorf("%s: %d of %d files of %s are not done, the first is %s: run the shares that are missing", m.Step, len(missing),
+		return nil, fmt.Errorf("%s: %d of %d files of %s are not done, the first is %s: run the shares that are missing", m.Step, len(missing),
 			len(tasks), m.In.Path("."), missing[0])
 	}
-	return sum, nil
+	return reports, nil
 }
 
 // Reports gives the reports in an output store, sorted by the names of the outputs.
