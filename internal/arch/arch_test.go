@@ -57,6 +57,7 @@ var only = map[string][]string{
 	"github.com/klauspost/compress":    {"engine/corpus"},
 	"github.com/andybalholm/brotli":    {"engine/corpus"},
 	"github.com/parquet-go/parquet-go": {"engine/corpus/documents"},
+	"github.com/minio/minio-go":        {"engine/corpus/store"},
 	"github.com/zeebo/xxh3":            {"engine/corpus"},
 	"golang.org/x/net":                 {"engine/corpus"},
 }

@@ -12,9 +12,6 @@ import (
 	"forja/engine/vfs"
 )
 
-// unfinished is how files end that are being written.
-const unfinished = ".tmp"
-
 // A folder is a store in a file system.
 type folder struct {
 	fs    vfs.FS
@@ -43,7 +40,7 @@ func (s *folder) List(ctx context.Context) (files []File, err error) {
 	return files, nil
 }
 
-// walk passes over what is being written, hidden, or no regular file.
+// walk passes over what is hidden, being written, or no regular file.
 func (s *folder) walk(ctx context.Context, dir string, files *[]File) error {
 	entries, err := s.fs.ReadDir(dir)
 	if err != nil {
@@ -55,7 +52,7 @@ func (s *folder) walk(ctx context.Context, dir string, files *[]File) error {
 		}
 		name := path.Join(dir, e.Name())
 		switch {
-		case strings.HasPrefix(e.Name(), "."), strings.HasSuffix(name, unfinished), e.Name() == vfs.LockFile:
+		case hidden(e.Name()):
 		case e.IsDir():
 			if err := s.walk(ctx, name, files); err != nil {
 				return err
@@ -85,7 +82,7 @@ func (s *folder) Write(ctx context.Context, name string, write func(io.Writer) e
 	if err := valid("write", name); err != nil {
 		return err
 	}
-	if err := vfs.MkdirAll(s.fs, path.Dir(name)); err != nil {
+	if err := s.makeDir(path.Dir(name)); err != nil {
 		return err
 	}
 	return vfs.WriteStream(s.fs, name, func(w io.Writer) error {
@@ -96,6 +93,15 @@ func (s *folder) Write(ctx context.Context, name string, write func(io.Writer) e
 	})
 }
 
+// makeDir makes a folder, which others may be making too.
+func (s *folder) makeDir(dir string) error {
+	for n := strings.Count(dir, "/"); ; n-- {
+		if err := vfs.MkdirAll(s.fs, dir); n < 0 || !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+}
+
 func (s *folder) Remove(_ context.Context, name string) error {
 	if err := valid("remove", name); err != nil {
 		return err
@@ -103,5 +109,8 @@ func (s *folder) Remove(_ context.Context, name string) error {
 	if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return s.fs.SyncDir(path.Dir(name))
+	if err := s.fs.SyncDir(path.Dir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) { // the folder may be missing too
+		return err
+	}
+	return nil
 }

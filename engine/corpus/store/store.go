@@ -14,11 +14,13 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"forja/engine/vfs"
 )
 
 // A File is one file of a store.
 type File struct {
-	Name string // slash-separated, as in fs.ValidPath
+	Name string // slash-separated, as in fs.ValidPath; no part of it begins with a dot or ends in .tmp
 	Size int64
 }
 
@@ -74,10 +76,22 @@ func WriteFile(ctx context.Context, s Store, name string, b []byte) error {
 	})
 }
 
-// valid refuses names that are not inside a store.
+// unfinished is how files end that are being written.
+const unfinished = ".tmp"
+
+// valid refuses names that are not inside a store, and those that List passes over.
 func valid(op, name string) error {
-	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\\x00") {
+	ok := fs.ValidPath(name) && name != "." && !strings.ContainsAny(name, "\\\x00")
+	for element := range strings.SplitSeq(name, "/") {
+		ok = ok && !hidden(element)
+	}
+	if !ok {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	return nil
+}
+
+// hidden is whether what has this name, file or folder, is no part of a store.
+func hidden(element string) bool {
+	return strings.HasPrefix(element, ".") || strings.HasSuffix(element, unfinished) || element == vfs.LockFile
 }
