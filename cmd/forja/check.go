@@ -19,10 +19,10 @@ import (
 func (a *app) check(ctx context.Context, s *recipe.Stage) error {
 	for _, x := range []struct{ key, path string }{
 		{"base", s.Base}, {"tokenizer.path", s.Tokenizer.Path}, {"data.path", s.Data.Path}, {"data.train", s.Data.Train},
-		{"data.val", s.Data.Val}, {"eval.choices", s.Eval.Choices},
+		{"data.val", s.Data.Val}, {"eval.choices", s.Eval.Choices}, {"crawl.previous", s.Crawl.Previous},
 	} {
-		if x.path == "" || strings.HasPrefix(x.path, "@") { // a shared key that this kind of stage does not read
-			continue
+		if x.path == "" || strings.HasPrefix(x.path, "@") || strings.Contains(x.path, "://") {
+			continue // a shared key that this kind of stage does not read, or a store that is no folder
 		}
 		if _, err := os.Stat(x.path); errors.Is(err, fs.ErrNotExist) {
 			return s.Errorf(x.key, "there is no file or folder %q", x.path)
@@ -30,11 +30,18 @@ func (a *app) check(ctx context.Context, s *recipe.Stage) error {
 			return s.Errorf(x.key, "%v", err)
 		}
 	}
-	if s.Kind != "pretrain" && s.Kind != "sft" {
-		return nil
+	switch s.Kind {
+	case "crawl":
+		_, err := crawlOf(s, ".")
+		return err
+	case "filter":
+		_, err := newJudge(s, "")
+		return err
+	case "pretrain", "sft":
+		_, err := a.planStage(ctx, s, 0)
+		return err
 	}
-	_, err := a.planStage(ctx, s, 0)
-	return err
+	return nil
 }
 
 // verify reads a model directory that forja made against its list of checksums: a flipped bit in a weight would

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +25,7 @@ func splitOutput(out string) (parent, name string, err error) {
 	return filepath.Dir(abs), filepath.Base(abs), nil
 }
 
-// codeVersion is part of every stage's hash: another program makes other results. A build without a version is known by
+// codeVersion is part of the hash of every stage but crawls: another program makes other results. A build without a version is known by
 // the file's size and time.
 func codeVersion(exe string) string {
 	if info, err := os.Stat(exe); err == nil && (version == "unknown" || strings.HasSuffix(version, "-dirty")) {
@@ -44,10 +45,14 @@ func (a *app) pipeline(ctx context.Context, r *recipe.Recipe, out string) ([]sch
 	if err != nil {
 		return nil, err
 	}
-	p := &sched.Pipeline{FS: d, Launcher: sched.OS{}, Code: codeVersion(exe), StopDuration: r.Job.StopDuration}
+	p := &sched.Pipeline{FS: d, Launcher: sched.OS{}, StopDuration: r.Job.StopDuration}
 	for i := range r.Stages {
 		s := &r.Stages[i]
-		p.Stages = append(p.Stages, sched.Stage{Name: s.Name, Needs: s.Needs, Text: s.Marshal()})
+		text := s.Marshal()
+		if s.Kind != "crawl" { // nobody's servers are asked again because this program changed
+			text = fmt.Appendf(text, "# made by %s\n", codeVersion(exe))
+		}
+		p.Stages = append(p.Stages, sched.Stage{Name: s.Name, Needs: s.Needs, Text: text})
 	}
 	if err := vfs.MkdirAll(d, "recipes"); err != nil {
 		return nil, err

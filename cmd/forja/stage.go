@@ -38,12 +38,17 @@ func (a *app) runStage(ctx context.Context, r *recipe.Recipe, dir string) error 
 		return err
 	}
 	defer d.Close()
+	if r.Kind == "crawl" { // which locks its directory itself
+		return a.stageCrawl(ctx, &r.Stage, d)
+	}
 	unlock, err := vfs.Lock(d, ".")
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	switch s := &r.Stage; s.Kind {
+	case "extract", "filter", "dedup":
+		return a.stageDocuments(ctx, s, d)
 	case "corpus":
 		return a.stageCorpus(ctx, s, d)
 	case "tokenizer":
@@ -57,7 +62,7 @@ func (a *app) runStage(ctx context.Context, r *recipe.Recipe, dir string) error 
 	case "ngram":
 		return a.stageNgram(ctx, s, d)
 	default:
-		return usagef("this recipe does not say what to do; kind: is one of corpus, tokenizer, pack, pretrain, sft, eval, ngram")
+		return usagef("this recipe does not say what to do; kind: is one of crawl, extract, filter, dedup, corpus, tokenizer, pack, pretrain, sft, eval, ngram")
 	}
 }
 

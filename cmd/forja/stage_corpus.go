@@ -39,7 +39,11 @@ func corpusSide(ctx context.Context, s *recipe.Stage, val bool) (iter.Seq2[data.
 	if s.Data.Source == "text" {
 		o.Extensions = []string{".txt", ".md", ".go", ".py", ".c", ".h", ".js", ".ts", ".java", ".rs"}
 	}
-	docs := data.Filter(data.Read(s.Data.Path, o), func(d data.Document) bool { return held(d) == val })
+	all := data.Read(s.Data.Path, o)
+	if s.Data.Source == "store" {
+		all = storeDocuments(ctx, s.Data.Path)
+	}
+	docs := data.Filter(all, func(d data.Document) bool { return held(d) == val })
 	return limit(docs, s.Data.MaxBytes), nil
 }
 

@@ -18,11 +18,13 @@ type Crawl struct {
 	Exclude      []string      `key:"exclude" doc:"do not visit URLs that match a regular expression"`
 	Type         []string      `key:"type" split:"yes" doc:"media type to archive, by its beginning; none is text and documents"`
 	Delay        time.Duration `key:"delay" default:"1s" doc:"time between requests to a host, at least; 0s only where you own the host"`
+	ByHost       bool          `key:"by_host" default:"false" doc:"keep the delay for each host; without it, hosts at one address share it"`
 	MaxDelay     time.Duration `key:"max_delay" default:"30s" doc:"most time that a slow host brings about"`
 	DelayFactor  float64       `key:"delay_factor" default:"5" range:"[0,1000]" doc:"wait this many times as long as the last page took"`
 	Workers      int           `key:"workers" default:"64" range:"[1,10000]" doc:"requests at a time"`
 	PerHost      int           `key:"per_host" default:"8" range:"[1,1000]" doc:"requests to a host at a time, with delay 0s"`
 	MaxPages     int           `key:"max_pages" default:"0" range:"[0,]" doc:"pages to archive, at most; 0 is no limit"`
+	HostURLs     int           `key:"host_urls" default:"1000000" range:"[1,]" doc:"URLs of a host, at most: some are endless"`
 	MaxBody      int           `key:"max_body" default:"10485760" range:"[1,]" doc:"bytes of a page, received and unpacked; the rest is cut off"`
 	Timeout      time.Duration `key:"timeout" default:"1m" doc:"time for a page"`
 	NoSitemaps   bool          `key:"no_sitemaps" default:"false" doc:"do not read sitemaps and feeds"`
@@ -110,6 +112,7 @@ type FineWeb struct {
 
 // Dedup is which documents are taken for copies of another: MinHash, with candidates verified.
 type Dedup struct {
+	Exact  string  `key:"exact" default:"" oneof:"document|paragraph|line" doc:"remove what is repeated exactly instead: whole documents, or parts of them"`
 	NGram  int     `key:"ngram" default:"5" range:"[1,100]" doc:"words of an n-gram"`
 	Bands  int     `key:"bands" default:"14" range:"[1,4096]" doc:"keys of a document"`
 	Rows   int     `key:"rows" default:"8" range:"[1,4096]" doc:"hash functions of a key"`
