@@ -1,0 +1,15 @@
+package guard
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// limitProcess bounds the memory that this process may write to, and makes it the first to go where the system runs out. Where
+// a system refuses one of these, the watch and the limits of the others hold.
+func limitProcess(memory int64) {
+	_ = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: uint64(memory), Max: uint64(memory)})
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
+}
