@@ -24,19 +24,18 @@ func (a *app) corpusDedupCmd() *cobra.Command {
 	var at shareFlags
 	var settings []setting
 	var jsonl, clusters bool
-	var recipeFile, exact, step, temp string
+	var recipeFile, step, temp string
 	c := &cobra.Command{Use: "dedup [FILE]", Short: "keep the first of documents, one a line of JSON, that are nearly (or exactly) the same",
-		Long: "dedup keeps the first of documents that are nearly the same, or with --exact of documents, paragraphs or lines that are the\n" +
+		Long: "dedup keeps the first of documents that are nearly the same, or with --dedup.exact of documents, paragraphs or lines that are the\n" +
 			"same. It reads FILE or standard input, one document a line of JSON, or with --in and --out the files of a store, in the order\n" +
 			"of their names. There, many processes share the work in three steps: each signs its share (--step sign), one merges\n" +
 			"(--step merge), and each removes from its share (--step remove). Without --step one process does it all.",
-		Example: "  forja corpus dedup docs.jsonl\n  forja corpus dedup --jsonl < docs.jsonl > kept.jsonl\n  forja corpus dedup --jsonl --exact line < docs.jsonl > kept.jsonl\n" +
+		Example: "  forja corpus dedup docs.jsonl\n  forja corpus dedup --jsonl < docs.jsonl > kept.jsonl\n  forja corpus dedup --jsonl --dedup.exact line < docs.jsonl > kept.jsonl\n" +
 			"  forja corpus dedup --in good --out unique --step sign --shard 3/16",
 		Args: cobra.MaximumNArgs(1)}
 	fs := c.Flags()
 	fs.BoolVar(&jsonl, "jsonl", false, "print the documents that are kept")
 	fs.BoolVar(&clusters, "clusters", false, `with --jsonl print {"id","cluster"} for each document instead`)
-	fs.StringVar(&exact, "exact", "", "remove exact repetitions instead: document, paragraph or line")
 	fs.StringVar(&step, "step", "", "of the work on a store: sign, merge or remove; default is all")
 	fs.StringVar(&recipeFile, "recipe", "", "recipe whose section dedup says what the flags do not")
 	fs.StringVar(&temp, "temp", "", "directory of temporary files, which hold what memory does not; default is the system's")
@@ -47,7 +46,7 @@ func (a *app) corpusDedupCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		j, err := newDedupJob(s, dedup.Unit(exact))
+		j, err := newDedupJob(s)
 		if err != nil {
 			return usageError{err}
 		}
@@ -55,8 +54,8 @@ func (a *app) corpusDedupCmd() *cobra.Command {
 			if step != "" {
 				return usagef("--step is of the work on a store: give --in and --out")
 			}
-			if clusters && (!jsonl || exact != "") {
-				return usagef("--clusters needs --jsonl, and no --exact")
+			if clusters && (!jsonl || j.Exact != "") {
+				return usagef("--clusters needs --jsonl, and no --dedup.exact")
 			}
 			return a.dedupStream(c.Context(), j, args, temp, jsonl, clusters)
 		}
@@ -88,16 +87,11 @@ func (a *app) corpusDedupCmd() *cobra.Command {
 	return c
 }
 
-// newDedupJob is what a recipe's section dedup asks for. Unit, if there is one, is compared exactly.
-func newDedupJob(s *recipe.Stage, unit dedup.Unit) (*dedup.Job, error) {
+// newDedupJob is what a recipe's section dedup asks for.
+func newDedupJob(s *recipe.Stage) (*dedup.Job, error) {
 	d := s.Dedup
-	j := &dedup.Job{Exact: unit, Memory: int64(d.Memory) << 20,
+	j := &dedup.Job{Exact: dedup.Unit(d.Exact), Memory: int64(d.Memory) << 20,
 		Config: dedup.Config{NGram: d.NGram, Bands: d.Bands, Rows: d.Rows, Seed: uint64(d.Seed), Verify: d.Verify}}
-	if unit != "" {
-		if err := unit.Validate(); err != nil {
-			return nil, fmt.Errorf("--exact: %w", err)
-		}
-	}
 	return j, j.Config.Validate()
 }
 

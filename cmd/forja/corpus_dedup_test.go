@@ -48,7 +48,7 @@ func unpacked(t *testing.T, dir string) (lines string) {
 
 func TestProcessesTogetherRemoveTheCopiesThatOneStreamHas(t *testing.T) {
 	in, lines := copiesStore(t, 5, 20)
-	for _, exact := range [][]string{nil, {"--exact", "line"}} {
+	for _, exact := range [][]string{nil, {"--dedup.exact", "line"}} {
 		want := forjaIn(t, lines, append([]string{"corpus", "dedup", "--jsonl"}, exact...)...).done(t).stdout
 		require.Less(t, len(want), len(lines))
 		alone, together := t.TempDir(), t.TempDir()
@@ -89,7 +89,7 @@ func TestWrongUseOfDeduplicationStartsNothing(t *testing.T) {
 	stores := []string{"--in", in, "--out", t.TempDir()}
 	for _, args := range [][]string{
 		{"--step", "sign"}, {"--in", in}, append(stores, "--jsonl"), append(stores, "--step", "sort"), append(stores, "--shard", "0/2"),
-		append(stores, "--shard", "0/2", "--step", "merge"), append(stores, "--exact", "word"), append(stores, "FILE"),
+		append(stores, "--shard", "0/2", "--step", "merge"), append(stores, "--dedup.exact", "word"), append(stores, "FILE"),
 	} {
 		r := forja(t, append([]string{"corpus", "dedup"}, args...)...)
 		assert.Equal(t, exitUsage, r.code, "%v: %s", args, r.err)

@@ -109,9 +109,9 @@ func TestNearAndExactDuplicatesAreRemoved(t *testing.T) {
 	assert.Contains(t, r.err, "2 of 4 documents kept")
 	r = forjaIn(t, docs, "corpus", "dedup", "--jsonl", "--clusters", "--temp", t.TempDir()).done(t)
 	assert.Equal(t, `{"id":"a","cluster":0}`+"\n"+`{"id":"b","cluster":1}`+"\n"+`{"id":"c","cluster":0}`+"\n"+`{"id":"d","cluster":0}`+"\n", r.stdout)
-	r = forjaIn(t, docs, "corpus", "dedup", "--jsonl", "--exact", "document").done(t)
+	r = forjaIn(t, docs, "corpus", "dedup", "--jsonl", "--dedup.exact", "document").done(t)
 	assert.Equal(t, strings.Join(lines[:3], ""), r.stdout)
-	r = forjaIn(t, docs, "corpus", "dedup", "--jsonl", "--exact", "line").done(t)
+	r = forjaIn(t, docs, "corpus", "dedup", "--jsonl", "--dedup.exact", "line").done(t)
 	assert.Contains(t, r.stdout, `{"id":"c","text":"`)
 	assert.Equal(t, 3, strings.Count(r.stdout, "\n"))
 	assert.Contains(t, forjaIn(t, docs, "corpus", "dedup", "--json").done(t).stdout, `"kept": 2`)
@@ -134,7 +134,7 @@ func TestWrongUseOfFiltersStartsNothing(t *testing.T) {
 		{"filter", "--only", "magic"}, {"filter", "--jsonl", "--documents"}, {"filter", "--filter.url.words", "nowhere"}, {"filter", "--filter.decontaminate", "nowhere"},
 		{"filter", "--in", "nowhere", "--out", t.TempDir()}, {"filter", "--in", t.TempDir()}, {"filter", "--in", t.TempDir(), "--out", t.TempDir(), "--jsonl"},
 		{"filter", "--in", t.TempDir(), "--out", t.TempDir(), "--shard", "2/2"}, {"filter", "--in", t.TempDir(), "--out", t.TempDir(), "--format", "csv"},
-		{"dedup", "--clusters"}, {"dedup", "--exact", "word"}, {"dedup", "--dedup.bands", "0"}, {"dedup", "--dedup.memory", "0"}, {"explain", "--id", "a"}, {"lang", "--jsonl", "--documents"},
+		{"dedup", "--clusters"}, {"dedup", "--dedup.exact", "word"}, {"dedup", "--dedup.bands", "0"}, {"dedup", "--dedup.memory", "0"}, {"explain", "--id", "a"}, {"lang", "--jsonl", "--documents"},
 	} {
 		r := forjaIn(t, "{}\n", append([]string{"corpus"}, args...)...)
 		assert.Equal(t, exitUsage, r.code, "%v: %s", args, r.err)

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"strings"
 
 	"forja/engine/corpus/crawl"
-	"forja/engine/corpus/dedup"
 	"forja/engine/corpus/documents"
 	"forja/engine/corpus/shard"
 	"forja/engine/corpus/store"
@@ -57,7 +58,7 @@ func (a *app) stageDocuments(ctx context.Context, s *recipe.Stage, d *vfs.Disk) 
 			r, err = a.filter(ctx, at, j)
 		}
 	case "dedup":
-		r, err = a.dedupStage(ctx, s, at, d)
+		r, err = a.stageDedup(ctx, s, at, d.Path(".temp"))
 	}
 	if err != nil {
 		return err
@@ -65,17 +66,17 @@ func (a *app) stageDocuments(ctx context.Context, s *recipe.Stage, d *vfs.Disk) 
 	return a.printReport(r)
 }
 
-// dedupStage deduplicates the files of a store as one.
-func (a *app) dedupStage(ctx context.Context, s *recipe.Stage, at *workplace, d *vfs.Disk) (shard.Report, error) {
-	temp, err := vfs.MakeOS(d.Path(".temp"))
+// stageDedup does all steps. What a killed attempt left in temp is removed.
+func (a *app) stageDedup(ctx context.Context, s *recipe.Stage, at *workplace, temp string) (r shard.Report, err error) {
+	j, err := newDedupJob(s)
 	if err != nil {
-		return shard.Report{}, err
+		return r, err
 	}
-	defer temp.Close()
-	o := &s.Dedup
-	job := dedup.Job{Config: dedup.Config{NGram: o.NGram, Bands: o.Bands, Rows: o.Rows, Seed: uint64(o.Seed), Verify: o.Verify}, Exact: dedup.Unit(o.Exact),
-		In: at.in, Out: at.out, Ending: at.ending, Temp: temp, Memory: int64(o.Memory) << 20}
-	return job.Run(ctx)
+	if err := errors.Join(os.RemoveAll(temp), os.Mkdir(temp, 0o755)); err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	return a.dedup(ctx, at, j, "", temp)
 }
 
 // storeDocuments yields the documents of a store's files, in the order of their names.
