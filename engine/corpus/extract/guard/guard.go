@@ -159,7 +159,9 @@ func (c *child) reason(limits Limits) error {
 	err := c.cmd.Wait()
 	said := c.said.String()
 	switch state := c.cmd.ProcessState; {
-	case state != nil && state.ExitCode() == codeMemory, outOfMemory.MatchString(said):
+	case state != nil && state.ExitCode() == codeMemory, outOfMemory.MatchString(said),
+		// Go's runtime trips in many ways over memory that it was refused.
+		!itsOwnFault.MatchString(said) && peak(state) > limits.Memory/4*3:
 		return fmt.Errorf("%w: more than %d MiB", ErrMemory, limits.Memory>>20)
 	case state != nil && state.ExitCode() == codeTime:
 		return fmt.Errorf("%w: more than %v", ErrTime, limits.Time)
@@ -175,7 +177,10 @@ func (c *child) reason(limits Limits) error {
 	return fmt.Errorf("%w: %w", ErrCrash, err)
 }
 
-var outOfMemory = regexp.MustCompile(`(?i)out of memory|cannot allocate memory`)
+var (
+	outOfMemory = regexp.MustCompile(`(?i)out of memory|cannot allocate memory`)
+	itsOwnFault = regexp.MustCompile(`(?m)^panic: |stack overflow|stack exceeds`)
+)
 
 // kill ends a child and waits for it.
 func (c *child) kill() {

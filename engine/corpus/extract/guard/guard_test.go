@@ -18,7 +18,7 @@ import (
 // short is the time of requests that take for ever, as against those that are slow on a busy machine.
 const short = 300 * time.Millisecond
 
-var childLimits = Limits{Time: 20 * time.Second, Memory: 128 << 20, Answer: 1 << 20}
+var childLimits = Limits{Time: 20 * time.Second, Memory: 192 << 20, Answer: 1 << 20}
 
 // TestMain makes this program the child as well: what it does is what the request says.
 func TestMain(m *testing.M) {
@@ -116,8 +116,8 @@ func TestABadRequestCostsItselfOnly(t *testing.T) {
 	}{
 		{"hang", quick, ErrTime, "300ms"},
 		{"sleep", quick, ErrTime, "300ms"},
-		{"eat", patient, ErrMemory, "128 MiB"},
-		{"reserve", patient, ErrMemory, "128 MiB"},
+		{"eat", patient, ErrMemory, "192 MiB"},
+		{"reserve", patient, ErrMemory, "192 MiB"},
 		{"recurse", patient, ErrCrash, "stack"},
 		{"panic", patient, ErrCrash, "a parser's mistake"},
 		{"exit", patient, ErrCrash, "without an answer"},

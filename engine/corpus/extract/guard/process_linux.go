@@ -2,6 +2,7 @@ package guard
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,4 +13,16 @@ func limitProcess(memory int64) {
 	_ = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: uint64(memory), Max: uint64(memory)})
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
+}
+
+// peak is the most memory that an ended process had, in bytes.
+func peak(state *os.ProcessState) int64 {
+	if state == nil {
+		return 0
+	}
+	use, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return use.Maxrss << 10
 }

@@ -26,7 +26,7 @@ func Serve(in io.Reader, out io.Writer, limits Limits, exit func(code int), answ
 	limitProcess(limits.Memory)
 	debug.SetMemoryLimit(limits.Memory / 4 * 3)
 	debug.SetGCPercent(400)
-	debug.SetMaxStack(64 << 20)
+	debug.SetMaxStack(32 << 20)
 	var since atomic.Int64 // when the request began; 0 is none
 	done := make(chan struct{})
 	defer close(done)
