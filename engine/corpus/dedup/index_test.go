@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -73,6 +74,7 @@ func TestClustersAreTheSameOutOfMemory(t *testing.T) {
 		docs = 10_000_000
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 30))
 	}
+	begin := time.Now()
 	outside := NewIndex(diskOf(t), map[bool]int64{false: 1 << 20, true: 256 << 20}[large])
 	require.NoError(t, synthetic(outside, docs))
 	require.Positive(t, outside.Spilled())
@@ -81,7 +83,7 @@ func TestClustersAreTheSameOutOfMemory(t *testing.T) {
 	if large {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		t.Logf("%d documents, %d MB of keys on disk, %d MB of memory from the system", docs, outside.Spilled()>>20, m.Sys>>20)
+		t.Logf("%d documents in %.0f s, %d MiB of keys on disk, %d MiB of memory from the system", docs, time.Since(begin).Seconds(), outside.Spilled()>>20, m.Sys>>20)
 		assert.Less(t, m.Sys, uint64(1<<30))
 		debug.SetMemoryLimit(8 << 30) // all keys in memory
 	}

@@ -179,20 +179,3 @@ func FuzzKeys(f *testing.F) {
 		assert.Equal(t, len(s.Keys(nil, text)) > 0, len(s.Shingles(nil, text)) > 0)
 	})
 }
-
-func BenchmarkKeys(b *testing.B) {
-	for _, name := range []string{"en-00", "pt-00"} {
-		b.Run(name, func(b *testing.B) {
-			docs, size := sharedDocuments(b, "corpus/"+name+".jsonl.gz", 4<<20)
-			s := NewSigner(Default())
-			var keys []uint64
-			b.SetBytes(int64(size))
-			b.ReportAllocs()
-			for b.Loop() {
-				for _, d := range docs {
-					keys = s.Keys(keys[:0], d.Text)
-				}
-			}
-		})
-	}
-}
