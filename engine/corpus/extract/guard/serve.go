@@ -21,7 +21,7 @@ const maxRequest = 1 << 30
 
 // Serve is a child's whole life: it answers requests until there are no more. It limits the process that it is called in, for good: its
 // memory, its stack, and how dear it is to a system that runs out of memory. A watch calls exit, which must end the process, when
-// a request is far over its time, as after the death of who asked, or over its memory where the system does not count that.
+// a request is far over its time, as after the death of who asked, or over its memory.
 func Serve(in io.Reader, out io.Writer, limits Limits, exit func(code int), answer func(request []byte) []byte) error {
 	limitProcess(limits.Memory)
 	debug.SetMemoryLimit(limits.Memory / 4 * 3)
@@ -50,7 +50,7 @@ func Serve(in io.Reader, out io.Writer, limits Limits, exit func(code int), answ
 }
 
 func watch(limits Limits, since *atomic.Int64, done <-chan struct{}, exit func(code int)) {
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	use := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	for {
