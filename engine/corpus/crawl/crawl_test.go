@@ -402,5 +402,28 @@ func TestTheLastByteOfTheLogMayBeAnything(t *testing.T) {
 		m.Damage(LogName, damage)
 		run(t, m, quick(s.URL+"/0"))
 		assert.Equal(t, want, paths(archive(t, m)))
+		assert.Zero(t, run(t, m, quick(s.URL+"/0")).Fetched, "the log is whole again")
+	}
+}
+
+// What a sync has made safe is neither lost nor fetched again when the power fails.
+func TestSyncedPagesAreDone(t *testing.T) {
+	m := vfs.NewMem()
+	open := func(m *vfs.Mem) (s *store, queued []uint32) {
+		s, err := openStore(m, archiveForTests, &Scope{MaxDepth: -1}, time.Now, func(page uint32, _ string) { queued = append(queued, page) })
+		require.NoError(t, err)
+		return s, queued
+	}
+	s, _ := open(m)
+	defer s.close()
+	require.NoError(t, s.commit(done{page: none}, nil, []link{{url: "http://x/", seed: true}}))
+	require.NoError(t, s.commit(done{page: 0, outcome: outcomeStored}, []byte("records"), []link{{url: "http://x/1", depth: 1}, {url: "http://x/2", depth: 1}}))
+	require.NoError(t, s.sync())
+	require.NoError(t, s.commit(done{page: 1, outcome: outcomeStored}, []byte("more"), nil))
+	for i, keep := range []float64{0, .5, 1} {
+		after, queued := open(m.Crash(rand.New(rand.NewPCG(uint64(i), 0)), keep))
+		assert.Contains(t, [][]uint32{{1, 2}, {2}}, queued)
+		assert.Equal(t, len("records")+len("more")*(2-len(queued)), int(after.archive.End().Offset))
+		after.close()
 	}
 }

@@ -247,9 +247,6 @@ var errLimit = errors.New("page limit reached")
 func (s *store) commit(d done, records []byte, links []link) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d.page != none && s.finished[d.page] {
-		return nil
-	}
 	if s.limit > 0 && len(records) > 0 && s.archived() >= s.limit {
 		return errLimit
 	}

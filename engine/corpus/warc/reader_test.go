@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +92,58 @@ func TestWhatWgetWritesIsRead(t *testing.T) {
 	when, err := all[0].Date()
 	require.NoError(t, err)
 	assert.Equal(t, 2026, when.Year())
+}
+
+// The wget of this machine, if it has one, fetches a site with all that HTTP does to bodies.
+func TestWhatWgetWritesHereIsRead(t *testing.T) {
+	wget, err := exec.LookPath("wget")
+	if err != nil {
+		t.Skip("no wget program")
+	}
+	want := map[string]string{"/": "<html><a href=plain>1</a><a href=chunked>2</a><a href=packed>3</a><a href=gone>4</a><a href=moved>5</a>", "/plain": strings.Repeat("plain ", 1000),
+		"/chunked": strings.Repeat("chunked ", 1000), "/packed": strings.Repeat("packed ", 1000)}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text := want[r.URL.Path]
+		switch {
+		case r.URL.Path == "/moved":
+			http.Redirect(w, r, "/plain", http.StatusFound)
+		case text == "":
+			http.NotFound(w, r)
+		case r.URL.Path == "/packed":
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Write(zip(text))
+		case r.URL.Path == "/chunked":
+			for _, word := range strings.SplitAfter(text, " ") {
+				io.WriteString(w, word)
+				w.(http.Flusher).Flush()
+			}
+		default:
+			io.WriteString(w, text)
+		}
+	}))
+	defer s.Close()
+	for _, more := range [][]string{nil, {"--no-warc-compression"}} {
+		dir := t.TempDir()
+		args := append([]string{"-q", "-r", "-nH", "-P", dir, "--warc-tempdir", dir, "--warc-file", filepath.Join(dir, "site"), s.URL}, more...)
+		out, err := exec.Command(wget, args...).CombinedOutput()
+		if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 8) { // 8 is for the page that is gone
+			t.Fatalf("%v: %s", err, out)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "site.warc*"))
+		require.NoError(t, err)
+		require.Len(t, files, 1)
+		b, err := os.ReadFile(files[0])
+		require.NoError(t, err)
+		require.NotEmpty(t, readAll(t, b), "and every block is what its digest says")
+		got := map[string]string{}
+		for p, err := range Pages(bytes.NewReader(b), 1<<20) {
+			require.NoError(t, err)
+			if strings.HasPrefix(p.URL, s.URL) && strings.TrimPrefix(p.URL, s.URL) != "/robots.txt" { // it keeps its own log, too
+				got[strings.TrimPrefix(p.URL, s.URL)] = string(p.Body)
+			}
+		}
+		assert.Equal(t, want, got, more)
+	}
 }
 
 // The shapes of Common Crawl's files: headers in their order, a truncated response, the text of a page.
