@@ -82,6 +82,9 @@ func (a *app) filter(ctx context.Context, at *workplace, j *judge) (shard.Report
 				return err
 			}
 			at.documents.Add(1)
+			if d.doc.ID == "" {
+				d.doc.ID = fmt.Sprintf("%s:%d", in.Name, report.Read.Documents+1)
+			}
 			countVerdict(report, d.doc, d.verdict, d.made)
 			if !d.verdict.Keep {
 				continue

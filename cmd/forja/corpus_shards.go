@@ -105,31 +105,38 @@ func openWorkplace(ctx context.Context, in, out string, share shard.Share, forma
 
 func (w *workplace) Close() error { return errors.Join(w.in.Close(), w.out.Close()) }
 
+// sayEvery is how often a share without a terminal says how far it is.
+const sayEvery = time.Minute
+
 // share does a share of a map, whose stores, share and ending are the workplace's, and shows how far it is.
 func (a *app) share(ctx context.Context, at *workplace, m *shard.Map) (shard.Report, error) {
 	m.In, m.Out, m.Share, m.Ending = at.in, at.out, at.share, at.ending
-	var bytes, files, left atomic.Int64
-	left.Store(-1)
-	start := time.Now()
-	show := func() {
-		seconds := max(time.Since(start).Seconds(), 1e-3)
-		line := fmt.Sprintf("%s: %d files", m.Step, files.Load())
-		if n := left.Load(); n >= 0 {
-			line += fmt.Sprintf(" done, %d left", n)
+	start, said := time.Now(), time.Now()
+	var bytes, made, left atomic.Int64
+	line := func() string {
+		passed := time.Since(start)
+		s := fmt.Sprintf("%s: %d files, %s documents, %s/s", m.Step, made.Load(), count(at.documents.Load()), size(int64(float64(bytes.Load())/max(passed.Seconds(), 1e-3))))
+		if done, more := made.Load(), left.Load(); done > 0 && more > 0 {
+			s += fmt.Sprintf("; %d files left, about %s", more, span(passed/time.Duration(done)*time.Duration(more)))
 		}
-		a.talk.progress("%s, %s documents, %s/s", line, count(at.documents.Load()), size(int64(float64(bytes.Load())/seconds)))
+		return s
 	}
 	do := m.Do
 	m.Do = func(ctx context.Context, in store.File, r io.Reader, w io.Writer, report *shard.Report) error {
 		if !strings.HasSuffix(in.Name, ".parquet") { // which is not read from its beginning to its end
-			r = watched{r, func(n int) { bytes.Add(int64(n)); show() }}
+			r = watched{r, func(n int) { bytes.Add(int64(n)); a.talk.progress("%s", line()) }}
 		}
-		return do(ctx, in, r, w, report)
+		err := do(ctx, in, r, w, report)
+		made.Add(1)
+		return err
 	}
 	m.Progress = func(done, of int, _ shard.Report) {
-		files.Store(int64(done))
 		left.Store(int64(of - done))
-		show()
+		a.talk.progress("%s", line())
+		if !a.talk.tty && done < of && time.Since(said) >= sayEvery {
+			said = time.Now()
+			a.talk.printf("%s", line())
+		}
 	}
 	r, err := m.Run(ctx)
 	a.talk.clear()

@@ -86,6 +86,15 @@ func TestSharesInSeveralProcessesGiveTheFilesOfOne(t *testing.T) {
 	assert.Contains(t, r.stdout, "85 of 85 documents kept")
 }
 
+func TestDocumentsWithoutAnIDAreNamedByTheirPlace(t *testing.T) {
+	in, out := t.TempDir(), t.TempDir()
+	lines := lineOf(t, map[string]string{"text": "Too short."}) + lineOf(t, map[string]string{"text": prose("a mill")})
+	require.NoError(t, os.WriteFile(filepath.Join(in, "mills.jsonl"), []byte(lines), 0o644))
+	r := forja(t, "corpus", "filter", "--in", in, "--out", out, "--format", "jsonl").done(t)
+	assert.Regexp(t, `(?m)^1  gopher_repetition/top_2_gram  mills.jsonl:1$`, r.stdout)
+	assert.Contains(t, storeFiles(t, out)["mills.jsonl"], `{"id":"mills.jsonl:2","text":`)
+}
+
 func TestAStoreOfPagesAndArchivesBecomesDocuments(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()
 	page := func(topic string) string {
