@@ -6,7 +6,7 @@ import "time"
 
 // Crawl is which pages are fetched, and how politely.
 type Crawl struct {
-	Seeds        []string      `key:"seeds" doc:"URLs to start at"`
+	Seeds        []string      `key:"seeds" split:"yes" doc:"URLs to start at"`
 	Contact      string        `key:"contact" default:"" doc:"URL or mail address at which site owners can reach you"`
 	Agent        string        `key:"agent" default:"ForjaBot" doc:"product token, which robots.txt may name"`
 	Previous     string        `key:"previous" default:"" path:"yes" doc:"directory of an earlier crawl: what has not changed is not fetched again"`

@@ -70,10 +70,11 @@ func TestAListGrowsWithEachFlagAndReplacesTheFiles(t *testing.T) {
 	r := mustParse(t, web)
 	require.NoError(t, r.Set("filter.languages", "de, fr"))
 	require.NoError(t, r.Set("filter.languages", "[es]"))
-	require.NoError(t, r.Set("crawl.seeds", "https://a.org/x,y"))
+	require.NoError(t, r.Set("crawl.seeds", "https://a.org/,https://c.org/"))
 	require.NoError(t, r.Set("crawl.seeds", "https://b.org/"))
+	require.NoError(t, r.Set("crawl.seeds", `["https://d.org/x,y"]`))
 	for _, s := range r.Stages {
 		assert.Equal(t, []string{"de", "fr", "es"}, s.Filter.Languages)
-		assert.Equal(t, []string{"https://a.org/x,y", "https://b.org/"}, s.Crawl.Seeds)
+		assert.Equal(t, []string{"https://a.org/", "https://c.org/", "https://b.org/", "https://d.org/x,y"}, s.Crawl.Seeds)
 	}
 }
