@@ -2,7 +2,6 @@ package extract
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -93,8 +92,12 @@ type Post struct {
 	Opening      bool   // text above the messages that are called answers or replies: the question
 }
 
-// maxPosts bounds the messages of a discussion.
-const maxPosts = 5000
+// Limits of a discussion.
+const (
+	maxPosts   = 5000
+	maxQuotes  = 2000    // quotations that are looked up
+	maxEarlier = 1 << 20 // bytes of the messages that they are looked up in
+)
 
 // Thread is the discussion that the page consists of, in order, or nothing.
 func (g *Page) Thread() []Post {
@@ -111,7 +114,9 @@ func (g *Page) Thread() []Post {
 		render(w)
 		budget -= w.b.Len()
 		s := strings.TrimSpace(w.b.String())
-		earlier.WriteString(squeeze(s))
+		if earlier.Len() < maxEarlier {
+			earlier.WriteString(squeeze(s))
+		}
 		return s
 	}
 	if d.answers {
@@ -119,10 +124,10 @@ func (g *Page) Thread() []Post {
 			posts = append(posts, Post{Text: s, Opening: true, Author: g.Author, Date: g.Date})
 		}
 	}
-	accepted := 0
+	accepted, quotes := 0, maxQuotes
 	for _, i := range d.posts[:min(len(d.posts), maxPosts)] {
 		author, date, body := p.parts(i, isPost)
-		p.hideQuotes(body, earlier.String())
+		p.hideQuotes(body, earlier.String(), &quotes)
 		post := Post{Author: author, Date: date, Votes: p.votes(i, isPost), Accepted: p.accepted(i, isPost)}
 		post.Text = write(func(w *writer) { p.renderMessage(w, body, isPost) })
 		if post.Accepted {
@@ -156,8 +161,8 @@ func squeeze(s string) string {
 var quoteRE = regexp.MustCompile(`(?i)(^|[\s_-])(bb|bbcode|bbcodeblock--)?_?(quote|quoted|quoteheader|quotecontainer|quotetitle|quotebox|quote_?block|blockquote_head|gmail_quote|ipsquote)([\s_-]|$)`)
 
 // hideQuotes leaves out, within a message, what it quotes: elements named so, and block quotations of earlier messages. Others,
-// such as from a manual, stay.
-func (p *page) hideQuotes(body int32, earlier string) {
+// such as from a manual, stay. left is how many may still be looked up in the earlier messages.
+func (p *page) hideQuotes(body int32, earlier string, left *int) {
 	for i := body + 1; i < p.nodes[body].end; i++ {
 		x := &p.nodes[i]
 		if p.out[i] {
@@ -168,7 +173,8 @@ func (p *page) hideQuotes(body int32, earlier string) {
 			continue
 		}
 		quote := quoteRE.MatchString(p.get(i, "class"))
-		if !quote && x.tag == atom.Blockquote {
+		if !quote && x.tag == atom.Blockquote && *left > 0 {
+			*left--
 			s := squeeze(p.plain(i, 400))
 			start := min(len(s), 24) // the beginning may say who is quoted
 			quote = p.has(i, "cite") || len(s) >= 30 && strings.Contains(earlier, s[start:min(len(s), start+60)])
@@ -384,8 +390,3 @@ func (g *Page) Below(headings []Heading, k int, ends func(next int) bool) string
 
 // maxBelow bounds the text below a heading: no answer is as long.
 const maxBelow = 1 << 16
-
-// Is reports whether the page declares to be, or is about, one of the given things of schema.org.
-func (g *Page) Is(items []Item, kinds ...string) bool {
-	return slices.ContainsFunc(items, func(it Item) bool { return slices.Contains(kinds, it.Type) })
-}

@@ -181,6 +181,7 @@ func (r *itemReader) microdata(p *page) []Item {
 				for _, name := range firstFields(names, 4) {
 					if described[name] {
 						up.Properties = append(up.Properties, Property{Name: name, Item: it})
+						break // a thing that is there twice on each of many levels would be there without end
 					}
 				}
 			} else if len(stack) > 0 { // an item in another without a name: forums leave it out
