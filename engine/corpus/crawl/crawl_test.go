@@ -74,6 +74,16 @@ func (s *site) requests() []string {
 	return slices.Sorted(slices.Values(s.asked))
 }
 
+// count is how often a path was asked for.
+func (s *site) count(path string) (n int) {
+	for _, r := range s.requests() {
+		if r, _, _ = strings.Cut(r, "?"); r == path {
+			n++
+		}
+	}
+	return n
+}
+
 // A captured is a record about a page in an archive.
 type captured struct{ kind, uri, path, body, header string }
 

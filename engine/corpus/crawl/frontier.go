@@ -162,7 +162,7 @@ func (f *frontier) stop() {
 type report struct {
 	sent      bool          // something went to the host
 	elapsed   time.Duration // of the request
-	failed    bool          // the host cannot be reached, or says nothing
+	failed    bool          // the host cannot be reached, says nothing, or does not come to an end
 	throttled bool          // 429 or 503
 	after     time.Duration // Retry-After
 	address   netip.Addr    // of the server, if known

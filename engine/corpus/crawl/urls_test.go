@@ -241,6 +241,9 @@ func FuzzNormalize(f *testing.F) {
 		if again, ok := Normalize(nil, text); !ok || again.String() != text {
 			t.Fatalf("%q is %q, and that is %v %v", ref, text, again, ok)
 		}
+		if p := split(text); p.host != u.Host || p.origin != u.Scheme+"://"+u.Host || p.path != u.EscapedPath() || p.query != u.RawQuery || strings.Trim(p.hostname(), "[]") != u.Hostname() {
+			t.Fatalf("%q is not %+v", text, p)
+		}
 		if len(text) > maxURL || strings.ContainsAny(text, " \t\r\n#") {
 			t.Fatalf("%q is %q", ref, text)
 		}
@@ -248,11 +251,21 @@ func FuzzNormalize(f *testing.F) {
 }
 
 func FuzzParseHTML(f *testing.F) {
-	f.Add([]byte(`<base href=/x><a href="a" rel=nofollow><link rel=canonical href=b><meta name=robots content="none"><meta http-equiv=refresh content="1;url=c">`))
-	f.Add([]byte("<!doctype html><script><a href=x></script><title>\x00<"))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if p := parse(body, "", "ForjaBot"); len(p.links) > maxLinks {
+	f.Add([]byte(`<base href=/x><a href="a" rel=nofollow><link rel=canonical href=b><meta name=robots content="none"><meta http-equiv=refresh content="1;url=c">`), "text/html")
+	f.Add([]byte("<!doctype html><script><a href=x></script><title>\x00<"), "")
+	f.Add([]byte("<a href='\x82\xa0?\x82\xa0#\x82'>"), "text/html; charset=shift_jis")
+	f.Add([]byte("\xff\xfe<\x00a\x00 \x00h\x00r\x00e\x00f\x00=\x00?\x00>\x00"), "x; charset=\x00")
+	f.Add([]byte("<a href=?\x1b$B!!>"), "; charset=iso-2022-jp")
+	at, _ := Normalize(nil, "http://x/")
+	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
+		p := parse(body, contentType, "ForjaBot")
+		if len(p.links) > maxLinks {
 			t.Fatal("too many links")
+		}
+		for _, l := range p.found(at, link{}, true) {
+			if _, ok := Normalize(nil, l.url); !ok {
+				t.Fatalf("%q is no URL", l.url)
+			}
 		}
 	})
 }

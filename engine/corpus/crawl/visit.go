@@ -164,7 +164,7 @@ func (w *worker) visit(ctx context.Context, j job) {
 func (w *worker) answer(j job, d done, l link, r *response, before seenBefore) {
 	w.count(r)
 	d.status, d.date = r.status, r.date
-	sent := report{sent: true, elapsed: r.elapsed, address: r.address}
+	sent := report{sent: true, elapsed: r.elapsed, address: r.address, failed: r.truncated == warc.TruncatedTime}
 	switch {
 	case r.status == 429 || r.status == 503:
 		sent.throttled, sent.after = true, retryAfter(r.header, time.Now())

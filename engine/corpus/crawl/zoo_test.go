@@ -96,10 +96,13 @@ func TestAZooOfHostileServersIsSurvived(t *testing.T) {
 				}
 			}
 		}),
-		"/silence":    raw(func(io.Writer) { time.Sleep(2 * time.Second) }),
-		"/loop":       func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop", http.StatusFound) },
-		"/ping":       func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/pong", http.StatusFound) },
-		"/pong":       func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/ping", http.StatusFound) },
+		"/silence": raw(func(io.Writer) { time.Sleep(2 * time.Second) }),
+		"/loop":    func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop", http.StatusFound) },
+		"/ping":    func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/pong", http.StatusFound) },
+		"/pong":    func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/ping", http.StatusFound) },
+		"/hops": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, fmt.Sprintf("/hops?n=%d", s.count("/hops")), http.StatusFound)
+		},
 		"/bad-chunks": raw(func(w io.Writer) { io.WriteString(w, head+"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n") }),
 		"/huge-chunk": raw(func(w io.Writer) {
 			io.WriteString(w, head+"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nhello")
@@ -190,6 +193,7 @@ func TestAZooOfHostileServersIsSurvived(t *testing.T) {
 		assert.NotContains(t, got, none)
 	}
 	assert.Equal(t, "only this", got["/short"].body, "what arrived of a broken body is kept")
+	assert.Equal(t, 1+maxHops, s.count("/hops"))
 	assert.Equal(t, 4, p.Outcomes["dead host"])
 	assert.Zero(t, p.Queued)
 }
@@ -204,6 +208,25 @@ func manyLinks(w io.Writer, n int) {
 			return
 		}
 	}
+}
+
+func TestAHostThatDripsIsGivenUp(t *testing.T) {
+	s, _ := chain(t, 3)
+	s.mux["/0"] = func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 100 {
+			fmt.Fprintf(w, "<a href=/drip?%d>x</a>", i)
+		}
+	}
+	s.mux["/drip"] = func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "<html>drop")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	o := quick(s.URL + "/0")
+	o.Timeout = 50 * time.Millisecond
+	p := run(t, vfs.NewMem(), o)
+	assert.Less(t, p.Pages, 1+maxDeadTries+o.PerHost, "what was dripped is kept")
+	assert.Greater(t, p.Outcomes["dead host"], 80)
 }
 
 // Whatever a page says, its links take a bounded time and memory.
