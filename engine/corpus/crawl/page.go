@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	maxLinks     = 10_000  // of a page
-	maxLinkBytes = 1 << 20 // of a page's URLs, which a long base makes long
-	charsetSpan  = 1024    // bytes in which a document may name its encoding
+	maxLinks    = 50_000   // of a page
+	minLinkText = 64 << 10 // bytes of a page's URLs, at least
+	linkFactor  = 8        // and so many more for each byte of the page: a long base makes them long
+	charsetSpan = 1024     // bytes in which a document may name its encoding
 )
 
 // A page is what a crawler needs of an HTML document.
@@ -25,6 +26,7 @@ type page struct {
 	canonical string
 	base      string
 	directives
+	size  int                          // of the document
 	query func(string) (string, error) // what encodes a query as the document is; nil is UTF-8
 }
 
@@ -64,7 +66,7 @@ func (d *directives) addHeader(h http.Header, agent string) {
 
 // parse reads a document as a stream of tags: it builds no tree, so depth and nesting cost nothing.
 func parse(body []byte, contentType, agent string) *page {
-	p := &page{}
+	p := &page{size: len(body)}
 	z := html.NewTokenizer(bytes.NewReader(p.decode(body, contentType)))
 	for len(p.links) < maxLinks {
 		switch z.Next() {
@@ -211,7 +213,7 @@ func (p *page) found(at *url.URL, from link, feeds bool) (links []link) {
 			base = u
 		}
 	}
-	left := maxLinkBytes
+	left := minLinkText + linkFactor*p.size
 	if p.canonical != "" { // the same page, so as deep as this one
 		links = appendLinks(links, base, []string{p.canonical}, link{depth: from.depth}, &left)
 	}
