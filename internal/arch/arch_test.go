@@ -56,7 +56,7 @@ var only = map[string][]string{
 	"github.com/dlclark/regexp2/v2":    {"tokenizer"},
 	"github.com/klauspost/compress":    {"engine/corpus"},
 	"github.com/andybalholm/brotli":    {"engine/corpus"},
-	"github.com/parquet-go/parquet-go": {"engine/corpus/documents"},
+	"github.com/parquet-go/parquet-go": {},
 	"github.com/minio/minio-go":        {"engine/corpus/store"},
 	"github.com/zeebo/xxh3":            {"engine/corpus"},
 	"golang.org/x/net":                 {"engine/corpus"},

@@ -80,7 +80,8 @@ func readCompressed(ending string, r io.Reader) iter.Seq2[corpus.Document, error
 
 func decompress(ending string, r io.Reader) (lines io.Reader, finish func(), err error) {
 	if ending == ".jsonl.zst" {
-		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow),
+			zstd.WithDecodeBuffersBelow(0)) // else small buffers are decompressed at once, whatever comes of it
 		if err != nil {
 			return nil, nil, fmt.Errorf("zstd: %w", err)
 		}
@@ -117,8 +118,11 @@ func Create(w io.Writer, ending string) (*Writer, error) {
 		}
 		return &Writer{write: lines(z), close: z.Close}, nil
 	case ".parquet":
-		p := newParquetWriter(w)
-		return &Writer{write: p.write, close: p.close}, nil
+		p, err := newParquetWriter(w)
+		if err != nil {
+			return nil, err
+		}
+		return &Writer{write: p.write, close: p.out.Close}, nil
 	}
 	return nil, errEnding(ending)
 }
