@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"forja/engine/corpus"
+	"forja/engine/corpus/documents"
 	"forja/engine/corpus/filter"
 )
 
@@ -24,9 +24,9 @@ type explanation struct {
 func (a *app) corpusExplainCmd() *cobra.Command {
 	var f judgeFlags
 	var id string
-	c := &cobra.Command{Use: "explain [FILE]", Short: "show how one document fares with every rule of the filters (a text, or JSON lines)",
-		Example: "  forja corpus explain page.txt\n  forja corpus explain docs.jsonl --id 17", Args: cobra.MaximumNArgs(1)}
-	c.Flags().StringVar(&id, "id", "", "the document of JSON lines; the first if none is given")
+	c := &cobra.Command{Use: "explain [FILE]", Short: "show how one document fares with every rule of the filters (a text, or a file of documents)",
+		Example: "  forja corpus explain page.txt\n  forja corpus explain text/site.jsonl.gz --id 17", Args: cobra.MaximumNArgs(1)}
+	c.Flags().StringVar(&id, "id", "", "the document of the file; the first if none is given")
 	f.add(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		j, err := f.open()
@@ -67,11 +67,15 @@ func (a *app) corpusExplainCmd() *cobra.Command {
 	return c
 }
 
-// oneDocument reads a text, or one document of JSON lines.
+// oneDocument reads a text, or one of a file of documents.
 func (a *app) oneDocument(args []string, id string) (corpus.Document, error) {
-	if len(args) == 0 || filepath.Ext(args[0]) != ".jsonl" {
+	var ours bool
+	if len(args) > 0 {
+		_, ours = documents.Stem(args[0])
+	}
+	if !ours {
 		if id != "" {
-			return corpus.Document{}, usagef("--id is for a file of JSON lines, .jsonl")
+			return corpus.Document{}, usagef("--id is for a file of documents: %s", documentFormats())
 		}
 		text, err := a.readText(args, 0)
 		return corpus.Document{Text: text}, err
@@ -81,7 +85,7 @@ func (a *app) oneDocument(args []string, id string) (corpus.Document, error) {
 		return corpus.Document{}, err
 	}
 	defer in.Close()
-	for d, err := range corpus.Read(in) {
+	for d, err := range documents.Read(args[0], in) {
 		if err != nil || id == "" || d.ID == id {
 			return d, err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -90,6 +91,9 @@ func TestOneDocumentIsExplainedRuleByRule(t *testing.T) {
 	assert.Regexp(t, `DROP +gopher_quality +gopher_short_doc +1 +at least 50\n`, out)
 	assert.Contains(t, out, "dropped by gopher_quality: gopher_short_doc")
 	assert.Contains(t, forja(t, "corpus", "explain", docs, "--id", "b").done(t).stdout, "\nkept: ")
+	packed := t.TempDir()
+	forja(t, "corpus", "filter", "--in", filepath.Dir(docs), "--out", packed, "--format", "jsonl.zst").done(t)
+	assert.Contains(t, forja(t, "corpus", "explain", filepath.Join(packed, "docs.jsonl.zst"), "--id", "b").done(t).stdout, "\nkept: ")
 	r := forja(t, "corpus", "explain", docs, "--id", "z")
 	assert.Equal(t, exitFailed, r.code)
 	assert.Contains(t, r.err, `no document "z"`)

@@ -217,7 +217,11 @@ func writeReport(w io.Writer, r shard.Report) {
 	slices.SortStableFunc(drops, func(x, y shard.Drop) int { return cmp.Compare(y.Documents, x.Documents) })
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, d := range drops {
-		fmt.Fprintf(out, "%d\t%s\t%s\n", d.Documents, d.Reason, strings.Join(d.Samples, " "))
+		samples := strings.Join(d.Samples, " ")
+		if len(samples) > 64 { // long names: one is enough here
+			samples = d.Samples[0]
+		}
+		fmt.Fprintf(out, "%d\t%s\t%s\n", d.Documents, d.Reason, samples)
 	}
 	out.Flush()
 	for _, name := range slices.Sorted(maps.Keys(r.Notes)) {
