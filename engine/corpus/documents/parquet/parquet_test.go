@@ -114,8 +114,8 @@ func TestWhatAGeneralLibraryWritesIsRead(t *testing.T) {
 
 func TestGroupsAndPagesAreOfBoundedSize(t *testing.T) {
 	var rows []row
-	for i := range 2800 { // of 70 MB together
-		rows = append(rows, row{Text: strings.Repeat(fmt.Sprintf("%d ", i), 5000), Lang: "en"})
+	for i := range 700 { // of 70 MB together
+		rows = append(rows, row{Text: strings.Repeat(fmt.Sprintf("%d ", 1000+i), 20_000), Lang: "en"})
 	}
 	b := write(t, rows)
 	f, err := library.OpenFile(bytes.NewReader(b), int64(len(b)))
