@@ -179,7 +179,9 @@ func TestTheReferenceOfRecipesIsUpToDate(t *testing.T) {
 	}
 	b.WriteString("\nUnknown and duplicate keys, wrong types, tabs, anchors and tags are refused before anything starts, with file, line,\n" +
 		"column and what to write instead. A recipe with `stages:` is a graph: each stage has a name, a kind and the sections of\n" +
-		"that kind, sections at the top are shared by all, and a path `@stage/sub` points into another stage's directory.\n")
+		"that kind, sections at the top are shared by all, and a path `@stage/sub` points into another stage's directory.\n\n" +
+		"As a flag, a list grows with each time that it is given, and replaces the file's; `'[a, b]'` is several items, and so is `a,b`\n" +
+		"where items are words, seeds or files.\n")
 	section := "\x00"
 	for _, k := range recipe.Keys() {
 		name, _, dotted := strings.Cut(k.Name, ".")
