@@ -51,7 +51,7 @@ func newSite(t testing.TB, pages map[string]string) *site {
 			io.WriteString(w, strings.ReplaceAll(body, "$SITE", s.URL))
 		}
 	}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.asked = append(s.asked, r.URL.RequestURI())
 		handle := s.mux[r.URL.Path]
@@ -62,6 +62,7 @@ func newSite(t testing.TB, pages map[string]string) *site {
 		}
 		handle(w, r)
 	}))
+	s.Start() // only now, for who asked a server that had this port before may ask at once
 	t.Cleanup(s.Close)
 	return s
 }

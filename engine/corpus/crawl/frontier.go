@@ -28,7 +28,8 @@ const (
 	robotsAge     = 24 * time.Hour // RFC 9309, section 2.4
 	maxDeadTries  = 8              // failures in a row after which a host is given up
 	maxThrottles  = 12             // answers 429 or 503 in a row after which a host is given up
-	maxTries      = 5              // of a page
+	maxEffort     = 12             // for a page that fails: a busy answer costs 1
+	failedEffort  = 4              // and any other failure so much
 	maxRobotTries = 3              // of a robots.txt that fails
 )
 
@@ -53,7 +54,7 @@ type frontier struct {
 	ready    serverHeap
 	queued   int
 	inFlight int
-	tries    map[uint32]int // of pages that failed
+	tries    map[uint32]int // effort for pages that failed
 	stopped  bool
 	wake     *time.Timer
 }
@@ -221,14 +222,18 @@ func (f *frontier) locate(j job, address netip.Addr) {
 	f.mayEnd()
 }
 
-// done ends a job for a page. If the page is to be tried again, and has been tried less than maxTries times, it goes to
-// the end of the queue, and the result is true.
+// done ends a job for a page. If the page is to be tried again, and has not cost too much, it goes to the end of the queue, and the
+// result is true.
 func (f *frontier) done(j job, r report, again bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.leave(j.host, r)
 	if again && !j.host.dead {
-		if f.tries[j.page]++; f.tries[j.page] >= maxTries {
+		cost := failedEffort
+		if r.throttled {
+			cost = 1
+		}
+		if f.tries[j.page] += cost; f.tries[j.page] >= maxEffort {
 			delete(f.tries, j.page)
 			again = false
 		} else {

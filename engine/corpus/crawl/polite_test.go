@@ -158,8 +158,19 @@ func TestAHostThatIsAlwaysBusyIsGivenUp(t *testing.T) {
 	o.Backoff = 10 * time.Microsecond
 	p := run(t, vfs.NewMem(), o)
 	assert.Zero(t, p.Queued)
-	assert.Greater(t, p.Outcomes["dead host"], 90)
+	assert.Equal(t, 100, p.Outcomes["dead host"]+p.Outcomes["no answer"], "the next run tries them all again")
 	assert.Less(t, len(s.requests()), 2+maxThrottles+o.PerHost)
+}
+
+func TestAPageThatIsAlwaysBusyDoesNotKeepItsHost(t *testing.T) {
+	s, want := chain(t, 31)
+	s.mux["/1"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }
+	o := quick(s.URL + "/0")
+	o.Backoff = 10 * time.Microsecond
+	p := run(t, vfs.NewMem(), o)
+	assert.Equal(t, maxEffort, s.count("/1"))
+	assert.Equal(t, 1, p.Outcomes["no answer"])
+	assert.Greater(t, p.Pages, len(want)/3, "all but what is behind it")
 }
 
 func TestHostsAtOneAddressShareTheDelay(t *testing.T) {

@@ -168,7 +168,7 @@ func (w *worker) answer(j job, d done, l link, r *response, before seenBefore) {
 	switch {
 	case r.status == 429 || r.status == 503:
 		sent.throttled, sent.after = true, retryAfter(r.header, time.Now())
-		d.outcome = outcomeStatus
+		d.outcome = outcomeFailed // and so the next run asks again
 		w.retry(j, d, sent)
 	case r.status == 408 || r.status == 425 || r.status/100 == 5:
 		d.outcome = outcomeStatus
