@@ -55,6 +55,7 @@ var only = map[string][]string{
 	"go.uber.org/goleak":               {},
 	"github.com/dlclark/regexp2/v2":    {"tokenizer"},
 	"github.com/klauspost/compress":    {"engine/corpus"},
+	"github.com/ledongthuc/pdf":        {"engine/corpus/extract/pdf"},
 	"github.com/andybalholm/brotli":    {"engine/corpus"},
 	"github.com/parquet-go/parquet-go": {},
 	"github.com/minio/minio-go":        {"engine/corpus/store"},

@@ -7,7 +7,8 @@
 // of links go; in a discussion, which is known by a repeated element that is named as a message and names authors or dates,
 // each message gives its author, date and text.
 //
-// Deliberately absent: rules for single sites, running scripts, a learned model, and PDF.
+// Deliberately absent: rules for single sites, running scripts, a learned model, and PDF, which is package pdf: its parser is let
+// run in a guarded process only.
 package extract
 
 import (

@@ -26,8 +26,9 @@ import (
 // Limits of one request.
 type Limits struct {
 	Time   time.Duration
-	Memory int64 // bytes that the child has for data
-	Answer int64 // bytes of an answer
+	PerMiB time.Duration // more time for each of the request
+	Memory int64         // bytes that the child has for data
+	Answer int64         // bytes of an answer
 }
 
 var (
@@ -38,6 +39,9 @@ var (
 	// ErrCrash is of a child that ended, or answered something else than asked.
 	ErrCrash = errors.New("crashed")
 )
+
+// of returns how long a request of so many bytes may take.
+func (l Limits) of(size int) time.Duration { return l.Time + time.Duration(size>>20)*l.PerMiB }
 
 // A Pool gives requests to children, each of which does one at a time. It is safe for concurrent use.
 type Pool struct {
@@ -127,7 +131,8 @@ func start(command []string) (*child, error) {
 
 func (c *child) ask(ctx context.Context, request []byte, limits Limits) (answer []byte, err error) {
 	kill := func() { _ = c.cmd.Process.Kill() } // an error says that it has ended
-	late := time.AfterFunc(limits.Time, kill)
+	limit := limits.of(len(request))
+	late := time.AfterFunc(limit, kill)
 	stop := context.AfterFunc(ctx, kill)
 	defer stop()
 	sent := make(chan struct{})
@@ -145,15 +150,15 @@ func (c *child) ask(ctx context.Context, request []byte, limits Limits) (answer 
 	case err == nil:
 		return answer, nil
 	case !inTime:
-		return nil, fmt.Errorf("%w: more than %v", ErrTime, limits.Time)
+		return nil, fmt.Errorf("%w: more than %v", ErrTime, limit)
 	case errors.Is(err, errLong):
 		return nil, fmt.Errorf("%w: %w", ErrCrash, err)
 	}
-	return nil, c.reason(limits)
+	return nil, c.reason(limits, limit)
 }
 
 // reason waits for a child that ended by itself, and says why it did.
-func (c *child) reason(limits Limits) error {
+func (c *child) reason(limits Limits, limit time.Duration) error {
 	wait := time.AfterFunc(time.Second, func() { _ = c.cmd.Process.Kill() })
 	defer wait.Stop()
 	err := c.cmd.Wait()
@@ -164,7 +169,7 @@ func (c *child) reason(limits Limits) error {
 		!itsOwnFault.MatchString(said) && peak(state) > limits.Memory/4*3:
 		return fmt.Errorf("%w: more than %d MiB", ErrMemory, limits.Memory>>20)
 	case state != nil && state.ExitCode() == codeTime:
-		return fmt.Errorf("%w: more than %v", ErrTime, limits.Time)
+		return fmt.Errorf("%w: more than %v", ErrTime, limit)
 	}
 	for line := range strings.Lines(said) {
 		if line = strings.TrimSpace(line); line != "" {

@@ -165,6 +165,10 @@ func TestARequestDoesNotWaitForAnother(t *testing.T) {
 	assert.ErrorIs(t, <-slow, context.Canceled)
 }
 
+func TestALongRequestHasMoreTime(t *testing.T) {
+	assert.Equal(t, 7*time.Second, Limits{Time: time.Second, PerMiB: 2 * time.Second}.of(3<<20+5))
+}
+
 func TestACancelledRequestEndsAtOnce(t *testing.T) {
 	p := pool(t, 1, childLimits.Time)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -184,16 +188,17 @@ func TestACommandThatIsNotThere(t *testing.T) {
 
 func TestTheWatchEndsWhatNobodyWaitsFor(t *testing.T) {
 	for _, c := range []struct {
-		limits Limits
+		due    time.Time
+		memory int64
 		code   int
 	}{
-		{Limits{Time: 20 * time.Millisecond, Memory: 1 << 40}, codeTime},
-		{Limits{Time: time.Hour, Memory: 1}, codeMemory},
+		{time.Now(), 1 << 40, codeTime},
+		{time.Now().Add(time.Hour), 1, codeMemory},
 	} {
-		var since atomic.Int64
-		since.Store(time.Now().Add(-time.Second).UnixNano())
+		var due atomic.Int64
+		due.Store(c.due.UnixNano())
 		done, codes := make(chan struct{}), make(chan int, 1000)
-		go watch(c.limits, &since, done, func(code int) { codes <- code })
+		go watch(Limits{Memory: c.memory}, &due, done, func(code int) { codes <- code })
 		select {
 		case code := <-codes:
 			assert.Equal(t, c.code, code)

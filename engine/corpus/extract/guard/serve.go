@@ -27,10 +27,10 @@ func Serve(in io.Reader, out io.Writer, limits Limits, exit func(code int), answ
 	debug.SetMemoryLimit(limits.Memory / 4 * 3)
 	debug.SetGCPercent(400)
 	debug.SetMaxStack(32 << 20)
-	var since atomic.Int64 // when the request began; 0 is none
+	var due atomic.Int64 // when the request must be done at the very latest; 0 is none
 	done := make(chan struct{})
 	defer close(done)
-	go watch(limits, &since, done, exit)
+	go watch(limits, &due, done, exit)
 	r, w := bufio.NewReaderSize(in, 1<<16), bufio.NewWriterSize(out, 1<<16)
 	for {
 		request, err := receive(r, maxRequest)
@@ -40,16 +40,16 @@ func Serve(in io.Reader, out io.Writer, limits Limits, exit func(code int), answ
 		if err != nil {
 			return err
 		}
-		since.Store(time.Now().UnixNano())
+		due.Store(time.Now().Add(2 * limits.of(len(request))).UnixNano())
 		err = send(w, answer(request))
-		since.Store(0)
+		due.Store(0)
 		if err := errors.Join(err, w.Flush()); err != nil {
 			return err
 		}
 	}
 }
 
-func watch(limits Limits, since *atomic.Int64, done <-chan struct{}, exit func(code int)) {
+func watch(limits Limits, due *atomic.Int64, done <-chan struct{}, exit func(code int)) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	use := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
@@ -59,7 +59,7 @@ func watch(limits Limits, since *atomic.Int64, done <-chan struct{}, exit func(c
 			return
 		case <-tick.C:
 		}
-		if begin := since.Load(); begin != 0 && time.Since(time.Unix(0, begin)) > 2*limits.Time {
+		if t := due.Load(); t != 0 && time.Now().UnixNano() > t {
 			exit(codeTime)
 		}
 		metrics.Read(use)
