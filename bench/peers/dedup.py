@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Near-duplicate removal: forja, rensa and datasketch in turn, each in a process of its own with one thread.
+"""Near-duplicate removal: forja and others in turn, each in a process of its own with one thread.
 
-usage: dedup.py DOCS.jsonl [--forja ../../forja] [--rounds 3] [--out DIR]
+usage: dedup.py DOCS.jsonl [--forja ../../forja] [--tools forja,datasketch,rensa] [--rounds 3] [--out DIR]
 
 All make 112 MinHash values of word 5-grams, 14 bands of 8, and join documents that share a band; forja also verifies
-them, and rensa and datasketch are given words by a regular expression where forja normalizes as FineWeb does. What is
-counted is reading JSON, signing and joining, in seconds of processor time: of the whole process for forja, after the
-imports for the others. With --out, DIR/TOOL.jsonl gets {"id","cluster"} lines, which data/dedup/score.py scores.
+them, and rensa and datasketch are given words by a regular expression where forja normalizes as FineWeb does. datatrove,
+which FineWeb was made with and which needs `pip install datatrove tokenizers spacy`, only signs here. What is counted is
+reading JSON, signing and joining, in seconds of processor time: of the whole process for forja, after the imports for the
+others. DIR/TOOL.jsonl gets {"id","cluster"} lines, which data/dedup/score.py scores.
 """
 import argparse
 import json
@@ -15,6 +16,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 BANDS, ROWS, NGRAM = 14, 8, 5
@@ -76,7 +78,20 @@ def rensa(path):
     return begin, docs, found
 
 
-PEERS = {"datasketch": datasketch, "rensa": rensa}
+def datatrove(path):
+    from datatrove.executor import LocalPipelineExecutor
+    from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
+    from datatrove.pipeline.readers import JsonlReader
+    from datatrove.utils.hashing import HashConfig
+    begin = time.process_time()
+    with tempfile.TemporaryDirectory() as out:
+        config = MinhashConfig(hash_config=HashConfig(hash_fc="sha1"), num_buckets=BANDS, hashes_per_bucket=ROWS, n_grams=NGRAM)
+        reader = JsonlReader(os.path.dirname(os.path.abspath(path)), glob_pattern=os.path.basename(path))
+        LocalPipelineExecutor([reader, MinhashDedupSignature(out + "/signatures", config)], logging_dir=out + "/log").run()
+    return begin, [], None
+
+
+PEERS = {"datasketch": datasketch, "datatrove": datatrove, "rensa": rensa}
 
 
 def child(tool, path, out):
@@ -93,7 +108,7 @@ def turn(tool, a, out):
     env = dict(os.environ, GOMAXPROCS="1", RAYON_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     if tool != "forja":
         run = [sys.executable, __file__, a.docs, "--child", tool, "--out", out]
-        return float(subprocess.run(run, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        return float(subprocess.run(run, env=env, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.split()[-1])
     begin = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(out, "wb") as f:
         subprocess.run([a.forja, "corpus", "dedup", "--jsonl", "--clusters", a.docs], env=env, check=True, stdout=f, stderr=subprocess.DEVNULL)
@@ -105,6 +120,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("docs")
     p.add_argument("--forja", default=os.path.join(os.path.dirname(__file__), "../../forja"))
+    p.add_argument("--tools", default="forja,datasketch,rensa")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--out", default=".")
     p.add_argument("--child", choices=sorted(PEERS))
@@ -116,7 +132,7 @@ def main():
     size = sum(len(d["text"].encode()) for d in docs)
     best = {}
     for _ in range(a.rounds):
-        for tool in ["forja", *sorted(PEERS)]:
+        for tool in a.tools.split(","):
             seconds = turn(tool, a, os.path.join(a.out, tool + ".jsonl"))
             best[tool] = min(seconds, best.get(tool, seconds))
     for tool, seconds in best.items():
