@@ -25,7 +25,7 @@ test-all: ## run the long tests too: every CPU tier, all cases on the simulated 
 	$(GO) test $(TESTFLAGS) -tags noasm $(CPU) ./kernels/cuda/sim/interp ./engine/graph
 
 race: ## run concurrent packages under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race -short ./kernels/cpu/par ./kernels ./kernels/cuda/driver ./kernels/cuda/sim ./engine/data/... ./engine/sched/... ./engine/vfs/... ./tokenizer/...
+	CGO_ENABLED=1 $(GO) test -race -short ./kernels/cpu/par ./kernels ./kernels/cuda/driver ./kernels/cuda/sim ./engine/data/... ./engine/sched/... ./engine/vfs/... ./engine/corpus/crawl ./engine/corpus/robots ./engine/corpus/warc ./tokenizer/...
 
 speedrun: build ## tokenizer, pretraining, LoRA and a chat, from Go's own sources, in minutes
 	./forja speedrun
