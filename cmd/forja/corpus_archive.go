@@ -46,9 +46,9 @@ func archivePages(ctx context.Context, name string) iter.Seq2[warc.Page, error] 
 }
 
 // extractPage makes a document of a page. Its ID is the record's, its source the archive.
-func extractPage(p warc.Page, archive string) (corpus.Document, error) {
-	r, err := extract.Extract(extract.Source{URL: p.URL, ContentType: p.ContentType}, p.Body)
-	if errors.Is(err, extract.ErrFormat) || err == nil && r.Text == "" {
+func extractPage(ctx context.Context, p warc.Page, archive string) (corpus.Document, error) {
+	r, err := extractAny(ctx, extract.Source{URL: p.URL, ContentType: p.ContentType}, p.Body)
+	if errors.Is(err, extract.ErrFormat) || errors.Is(err, errNoText) || err == nil && r.Text == "" {
 		return corpus.Document{}, errNoText
 	}
 	if err != nil {

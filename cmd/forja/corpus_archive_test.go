@@ -21,7 +21,7 @@ func TestWhatWasCrawledBecomesDocuments(t *testing.T) {
 			fmt.Fprintf(w, "<html lang=en><title>Mills</title><nav><a href=/b>b</a><a href=/c>c</a></nav><p>%s</p>", prose("a mill"))
 		case "/b":
 			w.Header().Set("Content-Type", "application/pdf")
-			fmt.Fprint(w, "%PDF-1.4 \x00\x01")
+			fmt.Fprint(w, pdfFile(pdfPage("A page about axles.")...))
 		case "/c":
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			fmt.Fprint(w, "Plain text about wheels.")
@@ -38,10 +38,11 @@ func TestWhatWasCrawledBecomesDocuments(t *testing.T) {
 		require.NoError(t, err)
 		docs = append(docs, d)
 	}
-	require.Len(t, docs, 2, "a PDF is passed over")
+	require.Len(t, docs, 3)
 	assert.Equal(t, []string{s.URL + "/", "Mills", "en", "crawl-00000.warc.gz"}, []string{docs[0].URL, docs[0].Title, docs[0].Lang, docs[0].Source})
 	assert.Contains(t, docs[0].ID, "urn:uuid:")
-	assert.Equal(t, "Plain text about wheels.", docs[1].Text)
+	assert.Equal(t, "A page about axles.", docs[1].Text)
+	assert.Equal(t, "Plain text about wheels.", docs[2].Text)
 
 	r = forjaIn(t, "", "corpus", "extract", "--jsonl", filepath.Join(dir, "none.warc"))
 	assert.NotZero(t, r.code)

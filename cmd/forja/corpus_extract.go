@@ -40,7 +40,7 @@ func (a *app) corpusExtractCmd() *cobra.Command {
 	var url string
 	var at shareFlags
 	c := &cobra.Command{Use: "extract FILE...", Short: "the text of web pages and other documents",
-		Long: "extract finds the text of HTML pages (articles, documentation, forums, products, lists: the kind is found out), EPUB, mbox,\n" +
+		Long: "extract finds the text of HTML pages (articles, documentation, forums, products, lists: the kind is found out), PDF, EPUB, mbox,\n" +
 			"Markdown and plain text, as they are or packed with gzip, and of the pages in WARC files. - is standard input.\n" +
 			"With --in and --out it makes a file of documents of every file of a store: there, the same command goes on after a stop,\n" +
 			"and processes with different --shard, on one machine or many, share the work.",
@@ -101,7 +101,7 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 				}()
 			}
 			if !isArchive(name) {
-				start(func() (corpus.Document, error) { return a.extractFile(name, url) })
+				start(func() (corpus.Document, error) { return a.extractFile(ctx, name, url) })
 				continue
 			}
 			for page, err := range archivePages(ctx, name) {
@@ -109,7 +109,7 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 					if err != nil {
 						return corpus.Document{}, err
 					}
-					return extractPage(page, filepath.Base(name))
+					return extractPage(ctx, page, filepath.Base(name))
 				})
 			}
 		}
@@ -121,7 +121,7 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 		d := <-one
 		switch {
 		case broken != nil: // let the others end
-		case errors.Is(d.err, errNoText):
+		case d.err == errNoText: // in an archive that is no mistake
 			continue
 		case d.err != nil:
 			failed++
@@ -145,7 +145,7 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 	return nil
 }
 
-func (a *app) extractFile(name, url string) (corpus.Document, error) {
+func (a *app) extractFile(ctx context.Context, name, url string) (corpus.Document, error) {
 	in := io.Reader(a.stdin)
 	if name != "-" {
 		f, err := os.Open(name)
@@ -155,7 +155,7 @@ func (a *app) extractFile(name, url string) (corpus.Document, error) {
 		defer f.Close()
 		in = f
 	}
-	d, err := extractDocument(filepath.Base(name), url, in)
+	d, err := extractDocument(ctx, filepath.Base(name), url, in)
 	if err != nil {
 		return d, fmt.Errorf("%s: %w", name, err)
 	}
@@ -165,8 +165,10 @@ func (a *app) extractFile(name, url string) (corpus.Document, error) {
 // An unreadable document was read, but nothing can be made of it.
 type unreadable struct{ error }
 
+func (u unreadable) Unwrap() error { return u.error }
+
 // extractDocument makes a document of a file, packed or not, whose name is its ID.
-func extractDocument(name, url string, in io.Reader) (corpus.Document, error) {
+func extractDocument(ctx context.Context, name, url string, in io.Reader) (corpus.Document, error) {
 	plain := name
 	if p, ok := strings.CutSuffix(name, ".gz"); ok {
 		z, err := gzip.NewReader(in)
@@ -179,9 +181,9 @@ func extractDocument(name, url string, in io.Reader) (corpus.Document, error) {
 	if err != nil {
 		return corpus.Document{}, err
 	}
-	r, err := extract.Extract(extract.Source{Name: plain, URL: url}, b)
+	r, err := extractAny(ctx, extract.Source{Name: plain, URL: url}, b)
 	if err != nil {
-		return corpus.Document{}, unreadable{err}
+		return corpus.Document{}, err
 	}
 	sum := sha256.Sum256(b)
 	return corpus.Document{ID: name, URL: url, Text: r.Text, Title: r.Title, Lang: languageOf(r), Type: r.Type, Date: r.Date,

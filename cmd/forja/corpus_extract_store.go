@@ -66,7 +66,10 @@ func (a *app) extractStore(ctx context.Context, at *workplace) (shard.Report, er
 func extractions(ctx context.Context, in store.File, r io.Reader) iter.Seq2[extraction, error] {
 	if isArchive(in.Name) {
 		return inOrder(ctx, warc.Pages(r, maxArchivePage), func(p warc.Page) (extraction, error) {
-			d, err := extractPage(p, in.Name)
+			d, err := extractPage(ctx, p, in.Name)
+			if bad := (unreadable{}); err != nil && err != errNoText && !errors.As(err, &bad) {
+				return extraction{}, err
+			}
 			if err != nil {
 				d = corpus.Document{ID: p.ID}
 			}
@@ -74,7 +77,7 @@ func extractions(ctx context.Context, in store.File, r io.Reader) iter.Seq2[extr
 		})
 	}
 	return func(yield func(extraction, error) bool) {
-		d, err := extractDocument(in.Name, "", r)
+		d, err := extractDocument(ctx, in.Name, "", r)
 		if bad := (unreadable{}); err != nil && !errors.As(err, &bad) {
 			yield(extraction{}, err)
 			return
