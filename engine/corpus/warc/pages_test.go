@@ -52,6 +52,32 @@ func TestThePagesOfAnArchive(t *testing.T) {
 	assert.Error(t, err, "a file that ends in the middle of a record")
 }
 
+func TestHeadersThatServersSentAreMended(t *testing.T) {
+	for head, want := range map[string]string{
+		"HTTP/1.1 200 OK\r\nno colon\r\nContent-Type: text/x\r\n\r\nbody":                         "text/x body",
+		"HTTP/1.1 200 OK\r\nbad name: x\r\n: y\r\n\tz\r\nContent-Type: text/x\r\n\r\nbody":        "text/x body",
+		"HTTP/1.1 200 OK\r\nContent-Type:\r\n text/x\r\n\r\nbody":                                 "text/x body",
+		"HTTP/2 200\nContent-Type: text/x\n\nbody":                                                "text/x body",
+		"HTTP/1.1 200\r\nContent-Length: x\r\nContent-Length: 4\r\nContent-Length: 9\r\n\r\nbody": " body",
+		"HTTP/1.0 200 OK\r\nContent-Length: -1\r\n\r\nbody":                                       " body",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nbody":                              " body",
+		"HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("long", 5000):                                  " " + strings.Repeat("long", 5000),
+		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 10_000) + "\r\n\r\nbody":                   " body",
+	} {
+		all, err := pages(t, []byte(record("1.0", "response", "WARC-Date: 2026-01-02T03:04:05Z\r\nContent-Type: application/http; msgtype=response\r\n", head)), 1<<20)
+		require.NoError(t, err)
+		if assert.Len(t, all, 1, "%.80q", head) {
+			assert.Equal(t, want, all[0].ContentType+" "+string(all[0].Body), "%.80q", head)
+			assert.Empty(t, all[0].Truncated)
+		}
+	}
+	for _, head := range []string{"", "ICY 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nX: y", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 2<<20)} {
+		all, err := pages(t, []byte(record("1.0", "response", "WARC-Date: 2026-01-02T03:04:05Z\r\nContent-Type: application/http\r\n", head)), 1<<20)
+		assert.NoError(t, err)
+		assert.Empty(t, all)
+	}
+}
+
 func TestThePagesThatWgetKept(t *testing.T) {
 	b, err := os.ReadFile("testdata/wget.warc.gz")
 	require.NoError(t, err)
