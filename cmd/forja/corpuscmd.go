@@ -4,7 +4,7 @@ import "github.com/spf13/cobra"
 
 func (a *app) corpusCmd() *cobra.Command {
 	c := &cobra.Command{Use: "corpus", Short: "from pages and files to documents and token shards"}
-	c.AddCommand(a.corpusBuildCmd(), a.corpusPackCmd(), a.corpusExtractCmd(), a.corpusFilterCmd(), a.corpusExplainCmd(), a.corpusDedupCmd(), a.corpusLangCmd(), a.corpusChatCmd(), a.pdfChildCmd())
+	c.AddCommand(a.corpusBuildCmd(), a.corpusPackCmd(), a.corpusExtractCmd(), a.corpusFilterCmd(), a.corpusExplainCmd(), a.corpusDedupCmd(), a.corpusLangCmd(), a.corpusStatsCmd(), a.corpusChatCmd(), a.pdfChildCmd())
 	return c
 }
 
