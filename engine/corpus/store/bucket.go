@@ -195,6 +195,9 @@ func (o *object) get() error {
 	err := b.try(o.ctx, func() error {
 		var options minio.GetObjectOptions
 		if o.offset > 0 {
+			if o.etag == "" {
+				return errNoRanges
+			}
 			if err := options.SetRange(o.offset, 0); err != nil {
 				return err
 			}
@@ -217,7 +220,7 @@ func (o *object) get() error {
 	return b.fail("open", o.name, err)
 }
 
-// errNoRanges is what a server does that answers a request for the rest of an object with something else.
+// errNoRanges is where a server does not name an object's version, or answers a request for the rest of it with something else.
 var errNoRanges = errors.New("the connection broke and the server does not give the rest of an object: read it again")
 
 func (o *object) Read(p []byte) (int, error) {
