@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"forja/engine/corpus"
+	"forja/engine/corpus/shard"
 )
 
 func TestWhatWasCrawledBecomesDocuments(t *testing.T) {
@@ -46,4 +49,21 @@ func TestWhatWasCrawledBecomesDocuments(t *testing.T) {
 
 	r = forjaIn(t, "", "corpus", "extract", "--jsonl", filepath.Join(dir, "none.warc"))
 	assert.NotZero(t, r.code)
+}
+
+func TestADamagedArchiveKeepsWhatIsBeforeTheDamage(t *testing.T) {
+	record := func(n int) string {
+		text := fmt.Sprintf("Plain text about wheels, part %d.", n)
+		return fmt.Sprintf("WARC/1.1\r\nWARC-Type: conversion\r\nWARC-Record-ID: <urn:n:%d>\r\nWARC-Date: 2026-01-01T00:00:00Z\r\nWARC-Target-URI: http://site/%d\r\n"+
+			"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s\r\n\r\n", n, n, len(text), text)
+	}
+	in, out := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(in, "cut.wet"), []byte(record(1)+strings.TrimSuffix(record(2), "part 2.\r\n\r\n")), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(in, "whole.wet"), []byte(record(3)+record(4)), 0o644))
+	var r shard.Report
+	require.NoError(t, json.Unmarshal([]byte(forja(t, "corpus", "extract", "--in", in, "--out", out, "--json").done(t).stdout), &r))
+	assert.EqualValues(t, 4, r.Kept.Documents) // half of the second one, too
+	require.Len(t, r.Dropped, 1)
+	assert.Equal(t, "extract/damaged archive", r.Dropped[0].Reason)
+	assert.Equal(t, []string{"cut.wet"}, r.Dropped[0].Samples)
 }

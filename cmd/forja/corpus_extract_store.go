@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -49,7 +50,7 @@ func (a *app) extractStore(ctx context.Context, at *workplace) (shard.Report, er
 			at.documents.Add(1)
 			report.Read.Add(e.bytes)
 			if e.drop != "" {
-				report.Drop("extract/"+e.drop, e.doc.ID, e.bytes)
+				report.Drop("extract/"+e.drop, cmp.Or(e.doc.URL, e.doc.ID), e.bytes)
 				continue
 			}
 			report.Keep(&e.doc)
@@ -65,16 +66,26 @@ func (a *app) extractStore(ctx context.Context, at *workplace) (shard.Report, er
 // extractions yields what becomes of the pages of an archive, in order, or of the one that any other file is.
 func extractions(ctx context.Context, in store.File, r io.Reader) iter.Seq2[extraction, error] {
 	if isArchive(in.Name) {
-		return inOrder(ctx, warc.Pages(r, maxArchivePage), func(p warc.Page) (extraction, error) {
+		done := inOrder(ctx, storedPages(r), func(p warc.Page) (extraction, error) {
 			d, err := extractPage(ctx, p, in.Name)
 			if bad := (unreadable{}); err != nil && err != errNoText && !errors.As(err, &bad) {
 				return extraction{}, err
 			}
 			if err != nil {
-				d = corpus.Document{ID: p.ID}
+				d = corpus.Document{ID: p.ID, URL: p.URL}
 			}
 			return extractionOf(d, len(p.Body), err), nil
 		})
+		return func(yield func(extraction, error) bool) {
+			for e, err := range done {
+				if bad := (damaged{}); errors.As(err, &bad) { // what is before it is good
+					e, err = extraction{corpus.Document{ID: in.Name}, 0, "damaged archive"}, nil
+				}
+				if !yield(e, err) {
+					return
+				}
+			}
+		}
 	}
 	return func(yield func(extraction, error) bool) {
 		d, err := extractDocument(ctx, in.Name, "", r)
@@ -88,6 +99,38 @@ func extractions(ctx context.Context, in store.File, r io.Reader) iter.Seq2[extr
 		}
 		yield(extractionOf(d, int(in.Size), err), nil)
 	}
+}
+
+// damaged is the error of an archive that is not what it should be, though all of it could be read.
+type damaged struct{ error }
+
+// storedPages yields the pages of an archive.
+func storedPages(r io.Reader) iter.Seq2[warc.Page, error] {
+	source := &listening{Reader: r}
+	return func(yield func(warc.Page, error) bool) {
+		for p, err := range warc.Pages(source, maxArchivePage) {
+			if err != nil && source.err == nil {
+				err = damaged{err}
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// A listening reader remembers the error of another.
+type listening struct {
+	io.Reader
+	err error
+}
+
+func (l *listening) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		l.err = err
+	}
+	return n, err
 }
 
 func extractionOf(d corpus.Document, bytes int, err error) extraction {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -103,7 +104,7 @@ func (a *app) filter(ctx context.Context, at *workplace, j *judge) (shard.Report
 func countVerdict(report *shard.Report, d corpus.Document, v filter.Verdict, made filter.Redactions) {
 	report.Read.Add(len(d.Text))
 	if !v.Keep {
-		report.Drop(v.Filter+"/"+v.Rule, d.ID, len(d.Text))
+		report.Drop(v.Filter+"/"+v.Rule, cmp.Or(d.URL, d.ID), len(d.Text))
 		return
 	}
 	report.Kept.Add(len(v.Text))

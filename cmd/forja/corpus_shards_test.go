@@ -116,7 +116,7 @@ func TestAStoreOfPagesAndArchivesBecomesDocuments(t *testing.T) {
 	assert.EqualValues(t, 8, r.Read.Documents)
 	assert.EqualValues(t, 4, r.Kept.Documents)
 	assert.Equal(t, []shard.Drop{
-		{Reason: "extract/no text", Count: shard.Count{Documents: 3, Bytes: 8}, Samples: []string{"empty.md", "urn:uuid:00000000-0000-0000-0000-000000000001", "urn:uuid:00000000-0000-0000-0000-000000000002"}},
+		{Reason: "extract/no text", Count: shard.Count{Documents: 3, Bytes: 8}, Samples: []string{"empty.md", "https://example.org/1", "https://example.org/2"}},
 		{Reason: "extract/unreadable", Count: shard.Count{Documents: 1, Bytes: 4}, Samples: []string{"bad.epub"}},
 	}, r.Dropped)
 	files := storeFiles(t, out)

@@ -15,7 +15,7 @@ import (
 	"forja/engine/corpus/store"
 )
 
-// Samples is how many ids of dropped documents a report keeps of each reason.
+// Samples is how many names of dropped documents, addresses or ids, a report keeps of each reason.
 const Samples = 3
 
 // A Count is a number of documents and the bytes of their texts.
@@ -31,7 +31,7 @@ func (c *Count) Add(bytes int) { c.Documents++; c.Bytes += int64(bytes) }
 type Drop struct {
 	Reason  string   `json:"reason"` // such as gopher_quality/min_words
 	Count            // of what was dropped
-	Samples []string `json:"samples"` // the first ids, sorted
+	Samples []string `json:"samples"` // the first names, sorted
 }
 
 // A Report says what a step did to one file, or, as a sum, to many. It is also the marker that the file is done.
@@ -53,19 +53,19 @@ type Report struct {
 func (r *Report) Keep(d *corpus.Document) { r.Kept.Add(len(d.Text)) }
 
 // Drop counts a document that does not, and why.
-func (r *Report) Drop(reason, id string, bytes int) {
+func (r *Report) Drop(reason, name string, bytes int) {
 	at, found := slices.BinarySearchFunc(r.Dropped, reason, func(d Drop, s string) int { return strings.Compare(d.Reason, s) })
 	if !found {
 		r.Dropped = slices.Insert(r.Dropped, at, Drop{Reason: reason})
 	}
 	d := &r.Dropped[at]
 	d.Add(bytes)
-	d.sample(id)
+	d.sample(name)
 }
 
-func (d *Drop) sample(id string) {
-	if i, found := slices.BinarySearch(d.Samples, id); !found && i < Samples {
-		d.Samples = slices.Insert(d.Samples, i, id)
+func (d *Drop) sample(name string) {
+	if i, found := slices.BinarySearch(d.Samples, name); !found && i < Samples {
+		d.Samples = slices.Insert(d.Samples, i, name)
 		d.Samples = d.Samples[:min(len(d.Samples), Samples)]
 	}
 }
@@ -96,8 +96,8 @@ func (r *Report) Add(o Report) {
 		}
 		to := &r.Dropped[at]
 		to.Count = Count{to.Documents + d.Documents, to.Bytes + d.Bytes}
-		for _, id := range d.Samples {
-			to.sample(id)
+		for _, name := range d.Samples {
+			to.sample(name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Notes)) {
