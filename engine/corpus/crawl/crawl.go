@@ -121,7 +121,8 @@ type crawl struct {
 	encoder  *warc.Encoder
 	previous *previous
 	start    time.Time
-	reading  sync.Mutex // held while a sitemap or feed is taken apart
+	reading  sync.Mutex    // held while a sitemap or feed is taken apart
+	heavy    chan struct{} // has an element for each large body that is worked on
 
 	mu       sync.Mutex
 	err      error // the first that ends the crawl
@@ -145,7 +146,7 @@ func Run(ctx context.Context, fsys vfs.FS, o Options) (Progress, error) {
 		return Progress{}, err
 	}
 	defer unlock()
-	c := &crawl{o: o, frontier: newFrontier(o.Politeness), encoder: &warc.Encoder{Gzip: true, Level: o.Level}, start: time.Now()}
+	c := &crawl{o: o, frontier: newFrontier(o.Politeness), encoder: &warc.Encoder{Gzip: true, Level: o.Level}, start: time.Now(), heavy: make(chan struct{}, maxHeavy)}
 	c.fetcher = newFetcher(fetchOptions{agent: userAgent(o), perHost: o.PerHost, timeout: o.Timeout, networks: o.Networks, resolver: o.resolver, roots: o.roots})
 	defer c.fetcher.close()
 	if o.Previous != nil {

@@ -27,6 +27,7 @@ const (
 	headerTimeout     = 30 * time.Second
 	maxSmall          = 256 << 10 // bytes of a body that any number of workers may hold
 	maxLarge          = 8         // larger bodies that are held at a time
+	maxHeavy          = 2         // of them, that are worked on
 )
 
 // A fetcher makes single requests: it follows no redirect, keeps no cookie and uses no proxy, which would hide where a

@@ -246,6 +246,10 @@ func isXML(kind string) bool {
 
 // content ends a page that was answered with a body.
 func (w *worker) content(j job, d done, l link, r *response, before seenBefore, sent report) {
+	if len(r.body) > maxSmall { // what is made of it is as large again
+		w.heavy <- struct{}{}
+		defer func() { <-w.heavy }()
+	}
 	contentType := r.header.Get("Content-Type")
 	kind := mediaType(contentType)
 	if kind == "" {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -212,6 +214,78 @@ func manyLinks(w io.Writer, n int) {
 			return
 		}
 	}
+}
+
+func TestFewLargeBodiesAreHeldAtATime(t *testing.T) {
+	s := newSite(t, map[string]string{"/large": strings.Repeat("x", 2*maxSmall), "/small": strings.Repeat("x", maxSmall/2)})
+	f := newFetcher(fetchOptions{timeout: 5 * time.Second, networks: loopback})
+	defer f.close()
+	get := func(path string) (*response, error) {
+		u, _ := Normalize(nil, s.URL+path)
+		return f.get(t.Context(), u, validators{}, 1<<20, nil, func(*response) bool { return true })
+	}
+	var held []*response
+	for range maxLarge {
+		r, err := get("/large")
+		require.NoError(t, err)
+		assert.Len(t, r.body, 2*maxSmall)
+		held = append(held, r)
+	}
+	f.timeout = 50 * time.Millisecond
+	_, err := get("/large")
+	assert.ErrorIs(t, err, errBusy)
+	f.timeout = 5 * time.Second
+	r, err := get("/small")
+	require.NoError(t, err)
+	r.close()
+	held[0].close()
+	r, err = get("/large")
+	require.NoError(t, err)
+	for _, r := range append(held, r) {
+		r.close()
+		r.close()
+	}
+	assert.Empty(t, f.large, "every place is given back once")
+}
+
+// Thirty-two servers send noise without end, all at once.
+func TestManyEndlessServersTakeABoundedMemory(t *testing.T) {
+	if os.Getenv("FORJA_LONG") == "" {
+		t.Skip("compresses 320 MB of noise: set FORJA_LONG=1")
+	}
+	s := newSite(t, nil)
+	noise := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	s.mux["/"] = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		for range 12 {
+			if _, err := w.Write(noise); err != nil {
+				return
+			}
+		}
+	}
+	o := quick()
+	for i := range 32 {
+		o.Seeds = append(o.Seeds, fmt.Sprintf("http://host%d.example:%s", i, s.port()))
+	}
+	o.resolver = names(t, func(string, int) net.IP { return net.IPv4(127, 0, 0, 1) })
+	o.Workers, o.MaxBody, o.Timeout, o.Every = 64, 10<<20, time.Minute, 5*time.Millisecond
+	peak := uint64(0)
+	o.Progress = func(Progress) {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		peak = max(peak, m.HeapAlloc)
+	}
+	disk, err := vfs.OS(t.TempDir())
+	require.NoError(t, err)
+	defer disk.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	p, err := Run(ctx, disk, o)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"stored": 32}, p.Outcomes)
+	t.Logf("at most %d MB", peak>>20)
+	assert.Less(t, peak, uint64(500<<20))
 }
 
 func TestAHostThatDripsIsGivenUp(t *testing.T) {
