@@ -19,20 +19,25 @@ var (
 	// Numbers and marks before a question.
 	numberRE = regexp.MustCompile(`^(\(?(\d+|[A-Za-z])([.\-]\d+)*[.):]+|\d+([.\-]\d+)+|(?i:section|question|pergunta|questão|faq)\s*[A-Z]?\d*(\.\d+)*\s*[-:.)]+|(?i:step|tip|part|passo|dica|parte) ?\d+\s*[-:.)]+|(?i:q|p)\d*\s*[.:)\-]+|[A-Z]\.\d+(\.\d+)*|[-–—•*#>]+)\s+`)
 
+	tightRE = regexp.MustCompile(`^\d{1,3}[.)]\pL`) // 09.What is it?
+
 	// What pages ask their readers.
-	callRE = regexp.MustCompile(`(?i)^(ready to|need (more |any |some )?(help|support|info)|do you (have|want|like|need|know|prefer|feel|ever|think|enjoy|own|suffer|struggle)|are you (ready|looking|interested|a|an|new|in|having|tired|planning|one of)|have you (ever|been|got|tried|considered)|how (i|we) |(it|this|that) works|how (it|this) works|(was|is|did) (this|that|you find) .*(help|useful|answer|looking)|(still )?have (a |any |more )?(question|feedback|comment)|(any |more )?questions\?|got (a )?question|want to (learn|know|read|see|help|contribute|try|join)|looking for|forgot|not a member|new here|new to|already (have|a)|don't have an account|do you (like|have (a|any) (question|comment|suggestion))|interested in|found a (bug|problem|mistake)|can't find|what do you think|who('s| is) online|what's next|que tal|precisa de ajuda|esqueceu|ainda tem dúvidas|gostou|não encontrou|foi útil|esta (página|informação)|tem alguma)`)
+	callRE = regexp.MustCompile(`(?i)^(ready to|need |do you (have|want|like|need|know|prefer|feel|ever|think|enjoy|own|suffer|struggle)|are you (ready|looking|interested|a|an|new|in|having|tired|planning|one of)|have you (ever|been|got|tried|considered)|how (i|we) |(it|this|that) works|how (it|this) works|(was|is|did) (this|that|you find) .*(help|useful|answer|looking)|(still )?have (a |any |more )?(question|feedback|comment)|(any |more )?questions\?|got (a )?question|want to (learn|know|read|see|help|contribute|try|join)|looking for|forgot|not a member|new here|new to|already (have|a)|don't have an account|do you (like|have (a|any) (question|comment|suggestion))|interested in|found a (bug|problem|mistake)|can't find|what do you think|who('s| is) online|what's next|que tal|precisa de ajuda|esqueceu|ainda tem dúvidas|gostou|não encontrou|foi útil|esta (página|informação)|tem alguma|möchten sie|wie bewerten sie|hat (dir|ihnen|euch) |war (der|dieser|die|diese) (artikel|beitrag|seite|antwort)|haben sie (noch |weitere )?fragen|noch fragen)`)
 
 	// What an FAQ may be asked as well: Do you have a phone number?
 	doYouRE = regexp.MustCompile(`(?i)^do you (have|want|know) .*\?`)
 
-	faqRE = regexp.MustCompile(`(?i)\bfaqs?\b|faq\d?$|frequently[ -]asked|common questions|questions (and|&) answers|\bq ?& ?a\b|perguntas (mais )?(frequentes|comuns)|dúvidas (mais )?(frequentes|comuns)|perguntas e respostas|preguntas frecuentes|foire aux questions|häufig gestellte|häufige fragen|domande frequenti|veelgestelde vragen`)
+	faqRE = regexp.MustCompile(`(?i)faqs?\d?\b|frequently[ -]asked|common questions|questions (and|&) answers|\bq ?& ?a\b|perguntas (mais )?(frequentes|comuns)|dúvidas (mais )?(frequentes|comuns)|perguntas e respostas|preguntas frecuentes|foire aux questions|häufig gestellte|häufige fragen|domande frequenti|veelgestelde vragen`)
 )
 
 // question is a heading without its number, and whether it asks: in an FAQ more do.
 func question(heading string, faq bool) (string, bool) {
-	s := strings.TrimSpace(heading)
+	s := strings.TrimLeft(heading, "—–-•:* ")
 	for range 3 {
 		s = s[len(numberRE.FindString(s)):]
+		if m := tightRE.FindString(s); m != "" {
+			s = s[len(m)-1:]
+		}
 	}
 	asks := endsRE.MatchString(s) || strictRE.MatchString(s) || faq && looseRE.MatchString(s) && wordCount(s) >= 4
 	if wordCount(s) < 2 || callRE.MatchString(s) && !(faq && doYouRE.MatchString(s)) {
@@ -48,6 +53,19 @@ func statement(s string) bool {
 }
 
 var chapterRE = regexp.MustCompile(`(?i)^(about|table of|contents|introduction|appendix|chapter|section|part|further|see also|related|copyright|license|authors?|credits|acknowledg|index|general|miscellan|references|changes|history|sobre|índice|sumário|introdução|apêndice|capítulo|seção|parte|autores|licença|referências)\b|questions|perguntas|dúvidas`)
+
+// Who is asked in person, and who answers so.
+var (
+	addressedRE = regexp.MustCompile(`(?i)(^|\P{L})(you|your|yours|du|dich|dir|dein\p{L}*|ihr|euch|ihnen|ihrer?|sie|você|vocês|seus?|suas?|tu|teu|tua|usted|ustedes|vous|votre)(\P{L}|$)`)
+	firstRE     = regexp.MustCompile(`(^|\P{L})(I|I'm|I’m|I've|I’ve|I'd|my|My|me|ich|Ich|mein\p{L}*|Mein\p{L}*|mich|Mich|mir|Mir|eu|Eu|meus?|Meus?|minhas?|Minhas?|je|Je|mon|yo|Yo|mi)(\P{L}|$)`)
+	speakerRE   = regexp.MustCompile(`^(\p{Lu}[\p{L}.'’-]+ ){0,3}\p{Lu}[\p{L}.'’-]+ ?: `)
+)
+
+// interviews reports whether a question and its answer are of a talk with a person: they speak of themselves.
+func interviews(question, answer string) bool {
+	start := clip(answer, 400)
+	return addressedRE.MatchString(question) && firstRE.MatchString(start) || speakerRE.MatchString(start)
+}
 
 // Ways to ask without a question mark.
 var requestRE = regexp.MustCompile(`(?i)\b(how (do|can|should|would|to)|(does|has|is) any(one|body)|any (ideas?|help|advice|suggestions?|thoughts|pointers|recommendations?|tips|hints)|(please|pls|can (some|any)(one|body)|could (some|any)(one|body)) .{0,20}help|help (me|needed|please|wanted)|i('m| am) (trying|looking|wondering|stuck|having (a |some )?(trouble|problem|issue|difficult))|i (can't|cannot|couldn't|don't know|would like to know|want to know|need help|wonder)|what('s| is) the (best|right|correct)|alguém|como (faço|posso|eu|fazer|resolver|resolvo)|(alguma|qualquer) (ideia|sugestão|dica|ajuda)|não (consigo|sei|funciona)|(preciso|queria|gostaria) (de )?(ajuda|saber)|me ajud|dúvida)\b`)
@@ -71,7 +89,7 @@ func isAsked(sentence string) bool { return endsRE.MatchString(sentence) && word
 // opens reports whether a message is there to ask: its title asks, or it begs for help, or asks in its last part. Opinions and news
 // have questions too, but on the way.
 func opens(title, s string) bool {
-	if endsRE.MatchString(title) || strictRE.MatchString(title) || requestRE.MatchString(title) {
+	if endsRE.MatchString(title) || strictRE.MatchString(title) || helpRE.MatchString(title) || pleaRE.MatchString(title) {
 		return true
 	}
 	s = prose(s)
@@ -90,6 +108,7 @@ func opens(title, s string) bool {
 
 var (
 	helpRE = regexp.MustCompile(`(?i)\b(any(one|body) (know|have|else|here|got|help|tell|point|seen|tried|using|used)|any (ideas?|help|advice|suggestions?|pointers|recommendations?|tips|hints)\b|how (do|can|should|would) (i|you|we|one)\b|(is|was) there (a|any|some) way|i('m| am) (wondering|looking for|stuck)|i (would|'d) like to know|i need (some )?(help|advice)|help (would|will) be|(alguma|qualquer) (ideia|sugestão|dica|ajuda)|alguém (sabe|pode|conhece|tem|aí|já)|como (faço|posso|resolvo)|preciso de ajuda|gostaria de saber)\b`)
+	pleaRE = regexp.MustCompile(`(?i)\bhelp (me|us|needed|please|wanted|with)\b|\bplease help|\b(preciso de )?ajuda\b|socorro`)
 	tagRE  = regexp.MustCompile(`(?i)\b(right|huh|eh|no|isn't it|don't you think|you know|né|não é|ok|okay|why not|so what|who cares|who knows)\s*[?)]+$`) // asks for agreement only
 )
 

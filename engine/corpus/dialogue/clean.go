@@ -25,6 +25,12 @@ var (
 // besideRE matches how replies begin that agree, chat, tell of the same trouble, or own that they do not know.
 var besideRE = regexp.MustCompile(`(?i)^\W*(i have (the |a |had )?(similar|same)|i('m| am) (also|having|seeing|in the same)|i (also|too) (have|had|am|get|see)|(same|similar) (here|thing|problem|issue|as|thoughts)|i (totally |completely |fully |strongly )?agree|agreed|ditto|exactly|indeed|this[.!]|totally|lol|haha|nice|wow|interesting|awesome|cool|great (post|question|thread|idea|topic|stuff)|good (question|point|idea|luck)|me too|no (idea|clue)|(sorry,? )?i (don't|do not|dunno|have no|wouldn't) (know|idea|clue)|not sure|thanks|thank you|ahh?\b|hmm+|tbh|yeah,? (same|me too|i have)|concordo|também (tenho|estou|acho)|mesmo problema|não (sei|faço ideia)|obrigad)`)
 
+// helplessRE matches short replies of those who cannot help, or for whom all is well.
+var helplessRE = regexp.MustCompile(`(?i)\b(can('t|not) (really |actually )?help|no (idea|clue)\b|(don't|do not) (really )?know (how|why|about|what|if|whether)|(haven't|never|don't think i've|not) (ever )?tried|works? (fine |well |ok |great |perfectly )?(for me|here)\b|(can't|cannot|couldn't) reproduce|didn't give any|never had (this|that|any)|não (sei|faço ideia)|nunca (tentei|usei))`)
+
+// helpless reports whether a reply is of somebody who cannot help.
+func helpless(s string) bool { return letters(s) < 300 && helplessRE.MatchString(s) }
+
 // saysNothing reports whether an answer is thanks, agreement, a notice of deletion, or the like. A long text may begin so and go on
 // to say something.
 func saysNothing(s string) bool { return letters(s) < 160 && saysNothingRE.MatchString(s) }

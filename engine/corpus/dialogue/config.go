@@ -67,9 +67,10 @@ const (
 	longAnswer       = "answer too long"
 	emptyAnswer      = "answer says nothing"
 	linkAnswer       = "answer is a link"
+	interview        = "an interview"
 	cutOff           = "answer cut off"
 	otherLanguage    = "languages differ"
 	unwantedLanguage = "language not wanted"
 )
 
-var reasons = []string{noAnswer, noQuestion, shortQuestion, longQuestion, shortAnswer, longAnswer, emptyAnswer, linkAnswer, cutOff, otherLanguage, unwantedLanguage}
+var reasons = []string{noAnswer, noQuestion, shortQuestion, longQuestion, shortAnswer, longAnswer, emptyAnswer, linkAnswer, interview, cutOff, otherLanguage, unwantedLanguage}

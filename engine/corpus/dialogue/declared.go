@@ -12,10 +12,10 @@ import (
 
 // A declaration is what a page says of itself in schema.org's vocabulary.
 type declaration struct {
-	taken     int            // questions
-	asks, faq bool           // whether it is a page of a question, or an FAQ
-	title     string         // of a posting with comments
-	posts     []extract.Post // and its messages
+	taken int            // questions
+	asks  bool           // whether it is a page of one question
+	title string         // of a posting with comments
+	posts []extract.Post // and its messages
 }
 
 // declared takes the questions that a page declares.
@@ -39,7 +39,7 @@ func (f *finder) declared(items []extract.Item) (d declaration) {
 		case "QAPage":
 			d.asks = true
 		case "FAQPage":
-			d.faq, inFAQ = true, true
+			inFAQ = true
 		}
 		for k := range it.Properties {
 			if in := it.Properties[k].Item; in != nil {
@@ -93,7 +93,7 @@ func (f *finder) declaredQuestion(q *extract.Item, inFAQ bool) bool {
 	return f.keep(Declared, ask, answer)
 }
 
-var cutOffRE = regexp.MustCompile(`(…|\.\.\.)$`)
+var cutOffRE = regexp.MustCompile(`(?i)(…|\.\.\.)\W*((read|more|mehr|weiter|leia|ler|ver|leer|continue|lire)\b[^.!?]{0,25})?$`)
 
 func votes(it *extract.Item) int {
 	n, _ := strconv.Atoi(strings.TrimSpace(it.Text("upvoteCount"))) // what is no number is none

@@ -65,7 +65,7 @@ func Read(c Config, src extract.Source, data []byte) (Found, error) {
 		f.page(extract.Open(data, src.ContentType))
 	case "epub":
 		book, err := extract.Chapters(data, func(p *extract.Page) bool {
-			f.sections(p, false)
+			f.sections(p)
 			return len(f.found) < maxConversations
 		})
 		if err != nil {
@@ -117,7 +117,7 @@ func (f *finder) page(p *extract.Page) {
 	case len(posts) > 0:
 		f.thread(title, posts)
 	case !d.asks: // below the question of such a page stands what was no answer
-		f.sections(p, d.faq)
+		f.sections(p)
 	}
 }
 

@@ -15,58 +15,56 @@ type section struct {
 	answer func(ends func(next int) bool) string
 }
 
-// sections finds the questions among the headings of a page, with the text below. faq says that the page calls itself one.
-func (f *finder) sections(p *extract.Page, faq bool) {
-	if faqRE.MatchString(p.Title) {
-		faq = true
-	}
+// sections finds the questions among the headings of a page, with the text below.
+func (f *finder) sections(p *extract.Page) {
 	headings := p.Headings()
 	all := make([]section, len(headings))
 	for k, h := range headings {
 		all[k] = section{h.Level, h.Text, h.Link, func(ends func(int) bool) string { return p.Below(headings, k, ends) }}
 	}
-	f.questions(all, faq)
+	f.questions(all, faqRE.MatchString(p.Title))
 }
 
 // questions pairs headings that ask with the text up to the next heading of the same rank or above, or to the next that asks. Other
-// headings below a question are parts of its answer.
-func (f *finder) questions(all []section, faq bool) {
+// headings below a question are parts of its answer. named says that all of it is an FAQ by its title: there more
+// headings are questions.
+func (f *finder) questions(all []section, named bool) {
 	texts := make([]string, len(all))
 	ask := make([]bool, len(all))
-	find := func() (n int) {
-		for k, s := range all {
-			if texts[k], ask[k] = question(s.text, faq); ask[k] {
-				n++
-			}
-			if s.level <= 2 && faqRE.MatchString(s.text) {
-				faq = true
-			}
-		}
-		return n
-	}
-	before := faq
-	n := find()
-	named := faq
-	if n >= 3 && n*2 >= len(all) { // most headings ask: an FAQ by any name
-		faq = true
-	}
-	if faq && !before {
-		find()
-	}
-	if f.Statements && named { // where only most headings ask, the others are an article's
-		f.statements(all, texts, ask)
+	for _, s := range all {
+		named = named || s.level == 1 && faqRE.MatchString(s.text)
 	}
 	for k, s := range all {
-		if !ask[k] || s.link {
+		texts[k], ask[k] = question(s.text, named)
+	}
+	if f.Statements && named {
+		f.statements(all, texts, ask)
+	}
+	type pair struct{ question, answer string }
+	var pairs []pair
+	talk := 0
+	for k, s := range all {
+		if !ask[k] || s.link || !named && wordCount(texts[k]) < 3 || faqRE.MatchString(texts[k]) {
 			continue
 		}
 		answer := s.answer(func(next int) bool { return all[next].level <= s.level || ask[next] })
-		answer = answerMarkRE.ReplaceAllString(strings.TrimSpace(answer), "")
-		if answer == "" {
+		answer = tidyAnswer(indented(answerMarkRE.ReplaceAllString(strings.TrimSpace(answer), "")))
+		switch {
+		case answer == "":
 			f.dropped[noAnswer]++
-			continue
+		case !named && interviews(texts[k], answer):
+			f.dropped[interview]++
+			talk++
+		default:
+			pairs = append(pairs, pair{texts[k], answer})
 		}
-		f.keep(FAQ, texts[k], tidyAnswer(indented(answer)))
+	}
+	if talk >= 2 && talk*5 >= talk+len(pairs) { // the rest of a talk
+		f.dropped[interview] += len(pairs)
+		return
+	}
+	for _, p := range pairs {
+		f.keep(FAQ, p.question, p.answer)
 	}
 }
 
@@ -74,7 +72,7 @@ func (f *finder) questions(all []section, faq bool) {
 var answerMarkRE = regexp.MustCompile(`^(- )?(\*\*)?(A|R|Ans(wer)?|Resposta|Answer|Respuesta)(\*\*)?[.:](\*\*)?\s+`)
 
 // leftoverRE matches lines of pages around an answer.
-var leftoverRE = regexp.MustCompile(`(?im)^\W*((back|go|return) to (the )?(top|contents|index)( of (the )?page)?|top( of page)?|(prev(ious)?|next|up|home|contents?|index|anterior|próximo|topo|voltar( ao topo)?)([ |]+(prev(ious)?|next|up|home|contents?|index|anterior|próximo|topo))*|permalink|edit this page|show (more|less)|read more|share)\W*$`)
+var leftoverRE = regexp.MustCompile(`(?im)^\W*((back|go|return) to (the )?(top|contents|index)( of (the )?page)?|top( of page)?|(prev(ious)?|next|up|home|contents?|index|anterior|próximo|topo|voltar( ao topo)?)([ |]+(prev(ious)?|next|up|home|contents?|index|anterior|próximo|topo))*|permalink|edit this page|zurück (zum|nach|zur) .{1,30}|(also read|read also|leia também|veja também|lesen sie auch): .{1,150}|show (more|less)|read more|share)\W*$`)
 
 func tidyAnswer(s string) string {
 	s = leftoverRE.ReplaceAllString(s, "")

@@ -42,7 +42,11 @@ func (f *finder) thread(title string, posts []extract.Post) {
 	}
 	asker := posts[0].Author
 	ask, rest := joinTitle(title, withoutTitle(title, posts[0].Text)), posts[1:]
-	if !opens(title, posts[0].Text) || gatheringRE.MatchString(title) {
+	asked := opens(title, posts[0].Text)
+	if posts[0].Opening { // above replies may stand an article, whose questions are nobody's to answer
+		asked = opens(title, "") || helpRE.MatchString(prose(posts[0].Text))
+	}
+	if !asked || gatheringRE.MatchString(title) {
 		f.dropped[noQuestion]++
 		return
 	}
@@ -127,7 +131,7 @@ func (f *finder) answer(ask, asker string, replies []extract.Post) (at int, mark
 
 // answers reports whether an unmarked reply has what an answer has.
 func (f *finder) answers(ask, asker string, p extract.Post) bool {
-	return len(p.Text) <= f.MaxAnswer && (p.Author == "" || p.Author != asker) && letters(prose(p.Text)) >= f.MinReply && !saysNothing(p.Text) && !onlyLinks(p.Text) && !asksBack(p.Text) && !besideRE.MatchString(p.Text) &&
+	return len(p.Text) <= f.MaxAnswer && (p.Author == "" || p.Author != asker) && letters(prose(p.Text)) >= f.MinReply && !saysNothing(p.Text) && !onlyLinks(p.Text) && !asksBack(p.Text) && !besideRE.MatchString(p.Text) && !helpless(p.Text) &&
 		shared(ask, p.Text) >= f.MinShared
 }
 

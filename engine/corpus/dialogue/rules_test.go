@@ -97,6 +97,8 @@ func TestAnswersThatSayNothingAreKnown(t *testing.T) {
 	} {
 		assert.Equal(t, want, saysNothing(s), s)
 	}
+	assert.True(t, helpless("I don't know why yours does that, mine works fine here."))
+	assert.False(t, helpless("Tighten the belt."))
 	assert.True(t, onlyLinks("See https://example.org/belts/tight"))
 	assert.False(t, onlyLinks("Tighten the belt."))
 	assert.False(t, onlyLinks("Tighten the screw at the back until the belt no longer hums, as https://example.org/belts shows in its pictures."))
@@ -155,4 +157,19 @@ func TestEveryThresholdDecides(t *testing.T) {
 	c.Statements = false
 	assert.Len(t, read(t, c, "a.html", []byte(entries)).Conversations, 3, "statements")
 	assert.Len(t, c.Keys(), 13)
+}
+
+func TestTalksWithAPersonAreNoQuestionsForEverybody(t *testing.T) {
+	for _, c := range []struct {
+		question, answer string
+		want             bool
+	}{
+		{"How did you come to the harp?", "My uncle had one, and I was allowed to touch it.", true},
+		{"Was gefällt Ihnen an der Harfe?", "Mir gefällt, wie lange sie klingt.", true},
+		{"What makes a harp good?", "Ida Moor: Its wood, and who plays it.", true},
+		{"What makes a harp good?", "Its wood. I have seen many.", false},
+		{"How do you tune a harp?", "Turn the pegs with the key until the string is right.", false},
+	} {
+		assert.Equal(t, c.want, interviews(c.question, c.answer), c.question)
+	}
 }

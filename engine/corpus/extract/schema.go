@@ -149,8 +149,11 @@ func (r *itemReader) text(s string) string {
 	if strings.Contains(s, "&") {
 		s = html.UnescapeString(s)
 	}
-	return plain(s)
+	return spacesRE.ReplaceAllString(plain(s), " ")
 }
+
+// spacesRE matches white space that only lays out the source of a page.
+var spacesRE = regexp.MustCompile(`[ \t\x{a0}]{2,}`)
 
 func kindName(s string) string { return s[strings.LastIndexAny(s, "/#")+1:] }
 
