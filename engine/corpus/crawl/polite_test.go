@@ -116,6 +116,32 @@ func TestRobotsMayBeElsewhere(t *testing.T) {
 	}
 }
 
+// However a rule and a link are escaped, they meet.
+func TestRulesAndURLsHaveOneForm(t *testing.T) {
+	for rule, ref := range map[string]string{
+		"/%62%61%7A":  "/baz",
+		"/a<b":        "/a%3cb",
+		"/a%3Cb":      "/a<b",
+		"/a%2fb":      "/a%2Fb",
+		"/caf\u00e9":  "/caf%C3%A9",
+		"/~me":        "/%7Eme",
+		"/100%":       "/100%",
+		"/*?q=%7e*x$": "/a?q=~yx",
+		"/x?a|b":      "/x?a|b",
+		"/a b":        "/a%20b/c",
+		"/$":          "",
+	} {
+		u, ok := Normalize(nil, "http://x"+ref)
+		require.True(t, ok)
+		rules := robots.Parse([]byte("User-agent: *\nDisallow: " + rule)).For("x").Rewrite(normalRule)
+		assert.False(t, rules.Allowed(u.String()), "%s, %s", rule, u)
+	}
+	rules := robots.Parse([]byte("User-agent: *\nDisallow: /a%2Fb\nDisallow: /c%2A\nCrawl-delay: 2")).For("x").Rewrite(normalRule)
+	assert.True(t, rules.Allowed("http://x/a/b"), "an escaped slash is no slash")
+	assert.True(t, rules.Allowed("http://x/cd"), "an escaped star is no wildcard")
+	assert.Equal(t, 2*time.Second, rules.CrawlDelay())
+}
+
 func TestHalfARobotsFileForbids(t *testing.T) {
 	s := newSite(t, map[string]string{"/": "page"})
 	s.mux["/robots.txt"] = raw(func(w io.Writer) { io.WriteString(w, head+"Content-Length: 1000\r\n\r\nUser-agent: *\nAllow: /\n") })

@@ -20,6 +20,21 @@ var tracking = set(`phpsessid jsessionid aspsessionid sid sessionid session_id c
 // sessionInPath is how session ids stand in paths: behind a semicolon, or as ASP.NET writes them.
 var sessionInPath = regexp.MustCompile(`(?i);(jsessionid|phpsessid|sid)=[^/?]*|/\([a-z]\([a-z0-9]{20,32}\)\)`)
 
+// What stands unescaped in paths and queries beside letters, digits and -._~.
+const (
+	inPath  = "!$&'()*+,;=:@/"
+	inQuery = "!$&'()*+,;=:@/?|{}[]^`\\"
+)
+
+// normalRule writes a rule of a robots.txt as [Normalize] writes URLs.
+func normalRule(rule string) string {
+	path, query, ok := strings.Cut(rule, "?")
+	if path = normalEscapes(path, inPath); !ok {
+		return path
+	}
+	return path + "?" + normalEscapes(query, inQuery)
+}
+
 // Normalize resolves a reference against the URL of its page (nil for none) and writes it in the one form that stands
 // for all that fetch the same page: lower-case scheme and host, punycode, no default port, fragment, dot segments or
 // session id, escapes in upper case and only where needed. ok is false for what is no page of the web.
@@ -47,7 +62,7 @@ func Normalize(base *url.URL, ref string) (u *url.URL, ok bool) {
 	if u.Host, ok = normalHost(u); !ok {
 		return nil, false
 	}
-	path := normalEscapes(u.EscapedPath(), "!$&'()*+,;=:@/-._~")
+	path := normalEscapes(u.EscapedPath(), inPath)
 	if path == "" {
 		path = "/"
 	}
@@ -56,7 +71,7 @@ func Normalize(base *url.URL, ref string) (u *url.URL, ok bool) {
 		return nil, false
 	}
 	u.Path, u.RawPath = plain, path
-	u.RawQuery = normalEscapes(withoutTracking(u.RawQuery), "!$&'()*+,;=:@/?-._~|{}[]^`\\")
+	u.RawQuery = normalEscapes(withoutTracking(u.RawQuery), inQuery)
 	u.ForceQuery, u.Fragment, u.RawFragment = false, "", ""
 	return u, len(u.String()) <= maxURL
 }

@@ -65,7 +65,7 @@ func (w *worker) askRobots(ctx context.Context, j job) {
 			file := robots.Parse(r.body)
 			r.close()
 			w.addSitemaps(u, file.Sitemaps)
-			w.frontier.setRules(j, file.For(w.o.Agent), true, sent)
+			w.frontier.setRules(j, file.For(w.o.Agent).Rewrite(normalRule), true, sent)
 			return
 		case isRedirect(r.status):
 			if next, ok := Normalize(u, r.header.Get("Location")); ok {

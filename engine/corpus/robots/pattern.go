@@ -4,14 +4,15 @@ import "strings"
 
 // A pattern is a path prefix in which * is any run of bytes and $ at the end the end of the path.
 type pattern struct {
+	text   string   // as written
 	parts  []string // between the wildcards; the first stands at the start
 	anchor bool     // it ended in $
 	length int      // in bytes, as written and escaped: the longer rule wins
 }
 
-func newPattern(value string) pattern {
-	value = escape(value)
-	p := pattern{length: len(value)}
+func newPattern(text string) pattern {
+	value := escape(text)
+	p := pattern{text: text, length: len(value)}
 	value, p.anchor = strings.CutSuffix(value, "$")
 	p.parts = strings.Split(value, "*")
 	return p

@@ -223,6 +223,16 @@ func (f *File) named(agent string) (r Rules, found bool) {
 	return r, found
 }
 
+// Rewrite gives the rules with every path pattern as rewrite changes it, which must leave * and $ alone. A crawler that fetches URLs in
+// a normal form of its own brings rules into the same: RFC 9309, section 2.2.2, wants /%62 and /b to be one.
+func (r Rules) Rewrite(rewrite func(pattern string) string) Rules {
+	rules := make([]rule, len(r.rules))
+	for i, old := range r.rules {
+		rules[i] = rule{old.allow, newPattern(rewrite(old.pattern.text))}
+	}
+	return Rules{rules, r.delay}
+}
+
 // CrawlDelay is the time that a site asks to let pass between requests; 0 if it asks for none.
 func (r Rules) CrawlDelay() time.Duration { return r.delay }
 
