@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 
 	"forja/engine/corpus/crawl"
 	"forja/engine/corpus/documents"
-	"forja/engine/corpus/shard"
 	"forja/engine/corpus/stats"
 	"forja/engine/corpus/store"
 	"forja/engine/vfs"
@@ -40,6 +38,9 @@ func (a *app) corpusStatsCmd() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if o.Every < 1 || o.Top < 1 || o.Top > 10000 {
 			return usagef("--every %d, --top %d: want at least 1, and at most 10000 rows", o.Every, o.Top)
+		}
+		if c.Flags().Changed("every") && model == "" {
+			return usagef("--every is of tokens: give --tokenizer")
 		}
 		if model != "" {
 			e, err := openTokenizer(model)
@@ -102,17 +103,20 @@ func (a *app) stats(ctx context.Context, places []string, o stats.Options) (*sta
 	var bytes atomic.Int64
 	start := time.Now()
 	for i := range v.files {
+		if strings.HasSuffix(v.files[i].Name, ".parquet") {
+			continue // which is read in no order
+		}
 		open := v.files[i].Open
 		v.files[i].Open = func(ctx context.Context) (io.ReadCloser, error) {
 			r, err := open(ctx)
-			if f, ok := r.(*os.File); ok && strings.HasSuffix(f.Name(), ".parquet") {
-				return f, err // which is read in no order
+			if err != nil {
+				return nil, err
 			}
 			return watchedCloser{watched{r, func(n int) {
 				seconds := max(time.Since(start).Seconds(), 1e-3)
 				read := bytes.Add(int64(n))
 				a.talk.progress("stats: %s read, %s/s", size(read), size(int64(float64(read)/seconds)))
-			}}, r}, err
+			}}, r}, nil
 		}
 	}
 	c, err := stats.Collect(ctx, v.files, o)
@@ -272,9 +276,7 @@ func stepRows(r *stats.Report) (rows [][]string) {
 }
 
 func dropRows(s stats.Step) (rows [][]string) {
-	drops := slices.Clone(s.Dropped)
-	slices.SortStableFunc(drops, func(x, y shard.Drop) int { return cmp.Compare(y.Documents, x.Documents) })
-	for _, d := range drops {
+	for _, d := range s.Dropped {
 		rows = append(rows, []string{shorten(d.Reason), stats.Grouped(d.Documents), percentOf(d.Documents, s.Read.Documents), size(d.Bytes)})
 	}
 	return rows

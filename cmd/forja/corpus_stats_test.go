@@ -84,6 +84,7 @@ func TestStatsSayWhatIsWrong(t *testing.T) {
 		{exitUsage, "want files that end in .jsonl.gz", []string{write(t, "a.txt", "x")}},
 		{exitUsage, "stores come first", []string{good, empty}},
 		{exitUsage, "at least 1", []string{good, "--every", "0"}},
+		{exitUsage, "give --tokenizer", []string{good, "--every", "2"}},
 		{exitUsage, "there is no tokenizer", []string{good, "--tokenizer", empty}},
 		{exitFailed, "bad.jsonl: line 3: not a document", []string{good, bad}},
 	} {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"slices"
-	"strings"
 )
 
 var (
@@ -61,14 +59,6 @@ type bar struct {
 	Share, Rate string
 	Width       string
 	Samples     []string
-}
-
-// year is a bar's name if it is one, so that those which are none come last.
-func (b bar) year() string {
-	if b.Muted {
-		return ""
-	}
-	return b.Name
 }
 
 type funnelRow struct {
@@ -196,7 +186,7 @@ func (r *Report) drops() (groups []dropGroup) {
 		}
 		g := dropGroup{Step: s.Step}
 		var all, others Row
-		for i, d := range s.sorted() {
+		for i, d := range s.Dropped {
 			b := bar{Row: Row{Name: d.Reason, Documents: d.Documents, Bytes: d.Bytes}, Share: share(d.Documents, s.Read.Documents), Width: width(d.Documents, most),
 				Samples: d.Samples}
 			g.All = append(g.All, b)
@@ -245,8 +235,9 @@ func (r *Report) groups() (groups []group) {
 		x := group{ID: g.id, Class: g.class, Heading: g.heading, Label: g.label, Unit: "documents", Lead: g.table.lead(), Tokens: r.Tokens != nil && r.Tokens.Every == 1,
 			Rows: bars(g.table, whole, g.missing)}
 		if g.id == "years" {
-			x.Columns = yearColumns(g.table)
-			slices.SortStableFunc(x.Rows, func(a, b bar) int { return strings.Compare(b.year(), a.year()) })
+			if x.Columns = yearColumns(g.table); x.Columns != nil {
+				x.Lead = fmt.Sprintf("Documents by year; %s have no date.", Grouped(g.table.without().Documents))
+			}
 		}
 		groups = append(groups, x)
 	}
@@ -313,14 +304,15 @@ func bars(t Table, whole Row, missing string) (rows []bar) {
 func (r *Report) histograms() (all []histogram) {
 	h := histogram{ID: "lengths", Heading: "Lengths", Unit: "bytes", Columns: binColumns(r.Lengths, "documents by length in bytes", size)}
 	if m, ok := median(r.Lengths); ok {
-		h.Lead = fmt.Sprintf("Documents by the size of their text, each column up to twice as long as the one before. Half of them are shorter than %s.", size(m.To))
+		h.Lead = fmt.Sprintf("Documents by the size of their text, each column up to twice as long as the one before. The median is between %s and %s.",
+			size(m.From), size(m.To))
 	}
 	h.Rows = binRows(r.Lengths)
 	all = append(all, h)
 	if t := r.Tokens; t != nil && t.Documents > 0 {
 		h := histogram{ID: "token-lengths", Heading: "Lengths in tokens", Unit: "tokens", Columns: binColumns(t.Lengths, "documents by length in tokens", Grouped), Rows: binRows(t.Lengths)}
 		if m, ok := median(t.Lengths); ok {
-			h.Lead = fmt.Sprintf("Half of the documents have fewer than %s tokens.", Grouped(m.To))
+			h.Lead = fmt.Sprintf("The median is between %s and %s tokens.", Grouped(m.From), Grouped(m.To))
 		}
 		all = append(all, h)
 	}
@@ -347,6 +339,16 @@ func (r *Report) known() (rows []bar) {
 		rows = append(rows, bar{Row: Row{Name: f.Name, Documents: f.Documents}, Share: share(f.Documents, r.Documents), Width: width(f.Documents, r.Documents)})
 	}
 	return rows
+}
+
+// without is the documents that do not say, if they are among the rows.
+func (t Table) without() Row {
+	for _, r := range t.Rows {
+		if r.Name == "" {
+			return r
+		}
+	}
+	return Row{}
 }
 
 // bytes are those of all rows.

@@ -1,5 +1,10 @@
 package stats
 
+import (
+	"slices"
+	"strings"
+)
+
 // A Report is what a corpus is made of. As JSON it is what `forja corpus stats --json` prints; docs/formats.md names the keys.
 type Report struct {
 	Name       string   `json:"name"` // where the documents are
@@ -15,7 +20,7 @@ type Report struct {
 	Hosts      Table    `json:"hosts"`
 	Sources    Table    `json:"sources"`
 	Licenses   Table    `json:"licenses"`
-	Years      Table    `json:"years"`
+	Years      Table    `json:"years"`   // the newest first
 	Lengths    []Bin    `json:"lengths"` // in bytes
 	Longest    []Long   `json:"longest"`
 	Steps      []Step   `json:"steps"` // that made the corpus, in order
@@ -59,6 +64,7 @@ func (c *Collector) Report(name string, steps []Step) *Report {
 	for i, to := range [tables]*Table{&r.Languages, &r.Types, &r.Hosts, &r.Sources, &r.Licenses, &r.Years} {
 		*to = c.tables[i].report(c.top(i), c.whole)
 	}
+	slices.SortStableFunc(r.Years.Rows, func(a, b Row) int { return strings.Compare(b.Name, a.Name) })
 	if c.o.Count != nil {
 		r.Tokens = c.counted()
 	}

@@ -43,7 +43,7 @@ func Steps(ctx context.Context, s store.Store) (steps []Step, err error) {
 	return steps, nil
 }
 
-// tidy makes a step fit to be shown.
+// tidy makes a step fit to be shown, with the reasons first that dropped most.
 func (s Step) tidy() Step {
 	s.Store, s.Step = clean(s.Store), clean(s.Step)
 	s.Dropped = append([]shard.Drop{}, s.Dropped...)
@@ -54,6 +54,7 @@ func (s Step) tidy() Step {
 			d.Samples[j] = clean(d.Samples[j])
 		}
 	}
+	slices.SortStableFunc(s.Dropped, func(a, b shard.Drop) int { return cmp.Compare(b.Documents, a.Documents) })
 	var notes shard.Report
 	for _, name := range slices.Sorted(maps.Keys(s.Notes)) {
 		notes.Note(clean(name), s.Notes[name])
@@ -75,13 +76,6 @@ func warnings(steps []Step, read Row) (w []string) {
 		}
 	}
 	return w
-}
-
-// sorted are the reasons, those first that dropped most.
-func (s Step) sorted() []shard.Drop {
-	drops := slices.Clone(s.Dropped)
-	slices.SortStableFunc(drops, func(a, b shard.Drop) int { return cmp.Compare(b.Documents, a.Documents) })
-	return drops
 }
 
 // noted are the further counts by name.
