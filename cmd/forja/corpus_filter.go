@@ -16,6 +16,7 @@ import (
 	"forja/engine/corpus"
 	"forja/engine/corpus/documents"
 	"forja/engine/corpus/filter"
+	"forja/engine/corpus/ordered"
 	"forja/engine/corpus/shard"
 	"forja/engine/corpus/store"
 )
@@ -70,15 +71,19 @@ func (a *app) filter(ctx context.Context, at *workplace, j *judge) (shard.Report
 		verdict filter.Verdict
 		made    filter.Redactions
 	}
+	judge := func() func(corpus.Document) (judged, error) {
+		return func(d corpus.Document) (judged, error) {
+			v, made := j.judge(&d)
+			return judged{d, v, made}, nil
+		}
+	}
+	textSize := func(d corpus.Document) int { return len(d.Text) }
 	do := func(ctx context.Context, in store.File, r io.Reader, w io.Writer, report *shard.Report) error {
 		out, err := documents.Create(w, at.ending)
 		if err != nil {
 			return err
 		}
-		for d, err := range inOrder(ctx, documents.Read(in.Name, r), func(d corpus.Document) (judged, error) {
-			v, made := j.judge(&d)
-			return judged{d, v, made}, nil
-		}) {
+		for d, err := range ordered.Map(ctx, 0, documents.Read(in.Name, r), textSize, judge) {
 			if err != nil {
 				return err
 			}

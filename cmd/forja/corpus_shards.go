@@ -8,10 +8,8 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forja/engine/corpus/documents"
+	"forja/engine/corpus/ordered"
 	"forja/engine/corpus/shard"
 	"forja/engine/corpus/store"
 )
@@ -155,51 +154,9 @@ func (w watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// inOrder does work on what a sequence yields, on all processors, and yields the results in the sequence's order. The first
-// error ends it.
+// inOrder does work on what a sequence yields, one by one, on all processors, and yields the results in the sequence's order.
 func inOrder[In, Out any](ctx context.Context, in iter.Seq2[In, error], do func(In) (Out, error)) iter.Seq2[Out, error] {
-	type result struct {
-		value Out
-		err   error
-	}
-	return func(yield func(Out, error) bool) {
-		queue := make(chan chan result, runtime.GOMAXPROCS(0)) // as many are worked on as it holds
-		stop := make(chan struct{})
-		var reader sync.WaitGroup
-		defer reader.Wait() // what it reads from is closed then
-		defer close(stop)
-		reader.Go(func() {
-			defer close(queue)
-			for v, err := range in {
-				one := make(chan result, 1)
-				select {
-				case queue <- one:
-				case <-stop:
-					return
-				case <-ctx.Done():
-					return
-				}
-				if err != nil {
-					one <- result{err: err}
-					return
-				}
-				go func() {
-					out, err := do(v)
-					one <- result{out, err}
-				}()
-			}
-		})
-		for one := range queue {
-			r := <-one
-			if !yield(r.value, r.err) || r.err != nil {
-				return
-			}
-		}
-		if ctx.Err() != nil {
-			var none Out
-			yield(none, context.Cause(ctx))
-		}
-	}
+	return ordered.Map(ctx, 0, in, nil, func() func(In) (Out, error) { return do })
 }
 
 // printReport prints what a step did.

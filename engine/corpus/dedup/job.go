@@ -11,6 +11,7 @@ import (
 
 	"forja/engine/corpus"
 	"forja/engine/corpus/documents"
+	"forja/engine/corpus/ordered"
 	"forja/engine/corpus/shard"
 	"forja/engine/corpus/store"
 	"forja/engine/vfs"
@@ -128,7 +129,7 @@ func (j *Job) Sign() *shard.Map {
 		if err != nil {
 			return err
 		}
-		for d, err := range inOrder(ctx, j.Workers, documents.Read(in.Name, r), textSize, j.signer) {
+		for d, err := range ordered.Map(ctx, j.Workers, documents.Read(in.Name, r), textSize, j.signer) {
 			if err != nil {
 				return err
 			}

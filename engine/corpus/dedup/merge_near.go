@@ -9,6 +9,7 @@ import (
 
 	"forja/engine/corpus"
 	"forja/engine/corpus/documents"
+	"forja/engine/corpus/ordered"
 	"forja/engine/corpus/store"
 )
 
@@ -111,7 +112,7 @@ func (m *merger) shinglesOf(ctx context.Context, f store.File, start uint64, doc
 		}
 	}
 	found := 0
-	for b, err := range inOrder(ctx, m.Workers, selected(documents.Read(f.Name, r), start, docs), textSize, work) {
+	for b, err := range ordered.Map(ctx, m.Workers, selected(documents.Read(f.Name, r), start, docs), textSize, work) {
 		if err == nil {
 			err = grams.add(b)
 		}

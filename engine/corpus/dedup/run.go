@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"forja/engine/corpus"
+	"forja/engine/corpus/ordered"
 	"forja/engine/vfs"
 )
 
@@ -53,7 +54,7 @@ func Run(ctx context.Context, lines iter.Seq2[corpus.Line, error], o Options) (r
 		}
 	}
 	size := func(line corpus.Line) int { return len(line.JSON) }
-	for line, err := range inOrder(ctx, o.Workers, cloned(lines), size, sign) {
+	for line, err := range ordered.Map(ctx, o.Workers, cloned(lines), size, sign) {
 		if err != nil {
 			return nil, err
 		}

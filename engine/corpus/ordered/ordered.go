@@ -1,4 +1,8 @@
-package dedup
+// Package ordered works on a sequence by several goroutines and keeps its order, so that what comes out does not depend on
+// how many there are.
+//
+// Deliberately absent: work of which the order does not matter, and stages behind one another.
+package ordered
 
 import (
 	"context"
@@ -7,10 +11,10 @@ import (
 	"sync"
 )
 
-// inOrder does work on what a sequence yields, by several goroutines, and yields the results in the order of the sequence.
-// Each goroutine calls start once, for memory of its own. Size is about how many bytes an element takes: elements travel
-// in batches. The first error ends it. When it returns, no goroutine is left.
-func inOrder[In, Out any](ctx context.Context, workers int, in iter.Seq2[In, error], size func(In) int, start func() func(In) (Out, error)) iter.Seq2[Out, error] {
+// Map does work on what a sequence yields and yields the results in its order. Each of so many workers (0: one for each
+// processor) calls start once, for memory of its own. Size is about how many bytes an element takes: elements travel in
+// batches; if it is nil, one by one. The first error ends it. When it returns, no goroutine is left.
+func Map[In, Out any](ctx context.Context, workers int, in iter.Seq2[In, error], size func(In) int, start func() func(In) (Out, error)) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
 		if workers <= 0 {
 			workers = runtime.GOMAXPROCS(0)
@@ -52,7 +56,10 @@ func inOrder[In, Out any](ctx context.Context, workers int, in iter.Seq2[In, err
 					break
 				}
 				b.in = append(b.in, v)
-				if bytes += size(v) + 64; bytes > 1<<18 && !send() {
+				if size != nil {
+					bytes += size(v) + 64
+				}
+				if (size == nil || bytes > batchBytes) && !send() {
 					return
 				}
 			}
@@ -77,6 +84,9 @@ func inOrder[In, Out any](ctx context.Context, workers int, in iter.Seq2[In, err
 		}
 	}
 }
+
+// batchBytes is about how much travels at a time: enough to make the channels cheap, little enough to have all workers busy.
+const batchBytes = 1 << 18
 
 // A batch is elements on their way through a worker.
 type batch[In, Out any] struct {
