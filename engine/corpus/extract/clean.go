@@ -53,6 +53,8 @@ func (p *page) chrome(i, total int32) bool {
 		return false
 	}
 	switch x.tag {
+	case atom.Figcaption:
+		return p.chars[i] < 250
 	case atom.Nav, atom.Dialog:
 		return share < 0.3
 	case atom.Footer:
@@ -75,10 +77,12 @@ func (p *page) chrome(i, total int32) bool {
 	switch {
 	case h&hintHidden != 0 && p.prose[i] == 0:
 		return true
+	case p.product && h&hintReview != 0 && !p.headline(i):
+		return size < 0.9
+	case h&hintCaption != 0 && p.chars[i] < 250:
+		return true
 	case h&hintChrome != 0:
 		return share < 0.2 && size < 0.5
-	case h&hintWeak != 0 && h&hintContent == 0 && size < 0.4 && !isHeading[p.nodes[x.parent].tag]: // the text of a heading may lead to the table of contents
-		return p.prose[i]*3 < p.chars[i] && (p.linkShare(i) > 0.5)
 	}
 	return false
 }

@@ -98,6 +98,56 @@ func TestWhatIsAboutOtherTextsGoesWithItsHeading(t *testing.T) {
 	assert.Contains(t, r.Text, "Sources\n\nThe quick")
 }
 
+func TestTheIntroductionBesideTheBodyIsPartOfTheText(t *testing.T) {
+	page := `<body><div class="page"><header><h1>On foxes</h1></header><div class="intro"><p>Introduction. ` + sentence + `</p><figure><figcaption>Foxes at noon. ` + sentence +
+		`</figcaption></figure></div><div class="columns"><div class="text"><p>` + strings.Repeat(sentence, 9) + `</p><p>` + sentence + `</p></div></div></div></body>`
+	r := HTML([]byte(page), "")
+	assert.True(t, strings.HasPrefix(r.Text, "Introduction. The quick"), r.Text)
+	assert.NotContains(t, r.Text, "noon")
+	r = HTML([]byte(strings.Replace(page, "<h1>On foxes</h1>", "", 1)), "")
+	assert.NotContains(t, r.Text, "Introduction", "without a heading nothing says that it belongs to the text")
+}
+
+func TestCaptionsGoAndLongTextsInFiguresStay(t *testing.T) {
+	r := HTML([]byte(article("<p>"+strings.Repeat(sentence, 4)+"</p><figure><figcaption>A fox. Photo: Ana</figcaption></figure><div class='wp-caption-text'>Ana, with hat</div>"+
+		"<figure><figcaption>At length. "+strings.Repeat(sentence, 4)+"</figcaption></figure><p>"+sentence+"</p>")), "")
+	assert.NotContains(t, r.Text, "Ana")
+	assert.Contains(t, r.Text, "At length")
+}
+
+func TestCustomersOpinionsAreNotTheProduct(t *testing.T) {
+	page := article(`<p>A fox of plush. ` + sentence + `</p><ul><li>Made of wool</ul><section class="product-reviews"><p>I love it. ` + strings.Repeat(sentence, 9) + `</p></section>`)
+	r := HTML([]byte(strings.Replace(page, "<head>", `<head><meta property="og:type" content="product">`, 1)), "")
+	assert.Equal(t, Product, r.Type)
+	assert.Contains(t, r.Text, "Made of wool")
+	assert.NotContains(t, r.Text, "love it")
+	assert.Contains(t, HTML([]byte(page), "").Text, "love it", "a page about something else may consist of opinions")
+}
+
+func TestQuotesOfMessagesOnThePageAreNotRepeated(t *testing.T) {
+	post := func(who, text string) string {
+		return `<div class="post"><span class="username">` + who + `</span><time>2 May 2024</time><div class="post-body">` + text + `</div></div>`
+	}
+	r := HTML([]byte("<body>"+post("alice", "Foxes first. "+sentence)+
+		post("bob", `<blockquote class="quote"><cite>alice said:</cite><div>Foxes first. `+sentence+`</div></blockquote>I agree. `+sentence)+
+		post("carol", `<blockquote class="quote"><div>From a page before this one, long ago.</div></blockquote>So it was. `+sentence)+"</body>"), "")
+	assert.Equal(t, Forum, r.Type)
+	assert.Equal(t, 1, strings.Count(r.Text, "Foxes first"))
+	assert.NotContains(t, r.Text, "alice said")
+	assert.Contains(t, r.Text, "From a page before")
+}
+
+func TestABodyOfAMessageThatHoldsLittleOfItIsNotItsText(t *testing.T) {
+	post := `<div class="post"><span class="author">Ana</span><div class="content">In short</div><div><p>` + strings.Repeat(sentence, 3) + `</p></div></div>`
+	r := HTML([]byte("<body>"+post+post+"</body>"), "")
+	assert.Equal(t, 6, strings.Count(r.Text, "quick brown fox"))
+}
+
+func TestAnEmptyTitleInADrawingSwallowsNothing(t *testing.T) {
+	r := HTML([]byte(article(`<a href="#"><svg><title/><style/><path d=""/></svg></a><p>`+sentence+sentence+"</p>")), "")
+	assert.Contains(t, r.Text, "quick brown fox")
+}
+
 func TestCharsetsComeFromMarkHeaderAndMeta(t *testing.T) {
 	latin := []byte(article("<p>Cora\xe7\xe3o. " + sentence + "</p>"))
 	for name, c := range map[string]struct {

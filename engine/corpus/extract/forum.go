@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"regexp"
 	"strings"
 
 	"golang.org/x/net/html/atom"
@@ -113,8 +114,12 @@ func (p *page) leadsAway(heading int32) bool {
 	return false
 }
 
-// signed reports whether most messages name an author or a date: what sets a discussion apart from repeated parts of an article.
-func (p *page) signed(posts []int32) bool {
+// timeRE matches when something was written: 3 May 2024, May 3, 2024, 2024-05-03, 03.05.2024, 12:30, 5 hours ago.
+var timeRE = regexp.MustCompile(`(?i)\b(\d{1,2}(\.|st|nd|rd|th)? \p{L}{3,9}\.?,? \d{4}|\p{L}{3,9}\.? \d{1,2}(st|nd|rd|th)?,? \d{4}|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}:\d{2}|\d+ ?(sec|min|h|hour|day|week|month|year)\w* ago)\b`)
+
+// signed reports whether most messages name an author or a date, in elements that are named so or, if written is true, in any:
+// what sets a discussion apart from repeated parts of an article.
+func (p *page) signed(posts []int32, written bool) bool {
 	n := 0
 	for _, post := range posts {
 		if p.has(post, "data-author") || p.has(post, "author") {
@@ -122,7 +127,10 @@ func (p *page) signed(posts []int32) bool {
 			continue
 		}
 		for i := post + 1; i < min(p.nodes[post].end, post+400); i++ {
-			if (p.hint[i]&(hintAuthor|hintDate|hintProfile) != 0 || p.nodes[i].tag == atom.Time) && !p.out[i] && p.chars[i] > 0 && p.chars[i] <= 300 {
+			if p.out[i] || p.chars[i] == 0 || p.chars[i] > 300 {
+				continue
+			}
+			if x := &p.nodes[i]; p.hint[i]&(hintAuthor|hintDate|hintProfile) != 0 || x.tag == atom.Time || written && x.isText() && p.chars[i] < 40 && timeRE.MatchString(x.text) {
 				n++
 				break
 			}
@@ -167,13 +175,16 @@ func (p *page) thread() (discussion, map[int32]bool) {
 	if len(d.posts) == 0 {
 		return d, nil
 	}
+	alone := d
 	for range 4 { // who wrote a message may stand beside it, in an element around both
-		if p.signed(d.posts) || !p.lift(&d) {
+		if p.signed(d.posts, false) || !p.lift(&d) {
 			break
 		}
 	}
-	if !p.signed(d.posts) {
-		return discussion{}, nil
+	if !p.signed(d.posts, false) {
+		if d = alone; !p.signed(d.posts, true) {
+			return discussion{}, nil
+		}
 	}
 	first := d.posts[0]
 	share := float64(d.covered) / float64(max(p.chars[p.body], 1))
@@ -273,6 +284,11 @@ func (p *page) parts(post int32, isPost map[int32]bool) (author, date string, bo
 			continue
 		}
 		h := p.hint[i]
+		if (h&hintQuote != 0 && x.tag != atom.Span || x.tag == atom.Blockquote) && p.chars[i]*10 < 9*p.chars[post] && p.repeats(i) {
+			p.out[i] = true
+			i = x.end - 1
+			continue
+		}
 		if h&hintSignature != 0 && p.chars[i]*2 < p.chars[post] {
 			p.out[i] = true
 			i = x.end - 1
@@ -318,7 +334,11 @@ func (p *page) parts(post int32, isPost map[int32]bool) (author, date string, bo
 			}
 		}
 	}
-	if body < 0 {
+	least := int32(2)
+	if strong {
+		least = 5
+	}
+	if body < 0 || least*p.prose[body] < p.prose[post] && !p.holds(post, isPost) { // the name misleads: the text stands elsewhere
 		body = post
 		hide(func(i int32) bool {
 			x := &p.nodes[i]
@@ -326,6 +346,49 @@ func (p *page) parts(post int32, isPost map[int32]bool) (author, date string, bo
 		})
 	}
 	return author, date, body
+}
+
+// minSaid is the fewest letters of a text by which it is known again.
+const minSaid = 25
+
+// repeats reports whether most of what an element says was said on the page before it.
+func (p *page) repeats(i int32) bool {
+	old, all := 0, 0
+	for k := i; k < p.nodes[i].end; k++ {
+		if x := &p.nodes[k]; x.isText() && p.chars[k] >= minSaid {
+			all++
+			if at, ok := p.said()[oneLine(x.text)]; ok && at < i {
+				old++
+			}
+		}
+	}
+	return 2*old >= all
+}
+
+// said are the texts of the page of some length, each with its first place.
+func (p *page) said() map[string]int32 {
+	if p.first == nil {
+		p.first = map[string]int32{}
+		for k := range p.nodes {
+			if x := &p.nodes[k]; x.isText() && p.chars[k] >= minSaid {
+				s := oneLine(x.text)
+				if _, ok := p.first[s]; !ok {
+					p.first[s] = int32(k)
+				}
+			}
+		}
+	}
+	return p.first
+}
+
+// holds reports whether a message holds others.
+func (p *page) holds(post int32, isPost map[int32]bool) bool {
+	for i := post + 1; i < p.nodes[post].end; i++ {
+		if isPost[i] && !p.out[i] {
+			return true
+		}
+	}
+	return false
 }
 
 var bodyNames = []string{"bbwrapper", "cooked", "postbody", "post_body", "post-body", "messagebody", "message-body", "commtext", "usertext",

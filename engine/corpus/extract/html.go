@@ -20,6 +20,7 @@ func open(raw []byte, contentType string) (*page, Result) {
 	}
 	r := p.metadata()
 	prose := p.prose[0]
+	p.product = r.Type == Product
 	p.clean()
 	if prose > 1000 && p.chars[0] < 200 { // names that mislead: all is better than nothing
 		clear(p.out)
@@ -42,6 +43,11 @@ func HTML(raw []byte, contentType string) Result {
 	if !list {
 		p.aside(root)
 		p.trim(root)
+	}
+	if !list {
+		for _, i := range p.lede(root) {
+			p.render(w, i)
+		}
 	}
 	p.render(w, root)
 	r.Text = strings.TrimSpace(w.b.String())

@@ -26,6 +26,9 @@ type page struct {
 	inA   []bool
 	item  []bool // within an <article> or a message
 	body  int32
+
+	first   map[string]int32
+	product bool // the page says that it sells something
 }
 
 func measure(t *tree) *page {

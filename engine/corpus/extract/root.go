@@ -32,7 +32,7 @@ func (p *page) root(kind string) int32 {
 	for {
 		next := int32(-1)
 		p.children(at, func(c int32) {
-			if float64(weight[c]) >= float64(total)*0.7 && !isHeading[p.nodes[c].tag] {
+			if float64(weight[c]) >= float64(total)*0.7 && !isPart[p.nodes[c].tag] {
 				next = c
 			}
 		})
@@ -43,11 +43,11 @@ func (p *page) root(kind string) int32 {
 	}
 }
 
+// isPart holds elements that are parts of a text and never the whole.
+var isPart = set(atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.P, atom.Pre)
+
 // articleBody reports whether an element is by its name the text of an article.
 func (p *page) articleBody(i int32) bool {
-	if p.hint[i]&hintContent == 0 {
-		return false
-	}
 	names := strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(clip(p.get(i, "class")+" "+p.get(i, "id"), 400)))
 	for _, n := range []string{"articlebody", "entrycontent", "postcontent", "articlecontent", "articletext", "storybody", "postbody"} {
 		if strings.Contains(names, n) {

@@ -122,6 +122,7 @@ func (b *builder) read(page []byte) {
 			tag := atom.Lookup(name)
 			if inSVG {
 				if inSVG = !breaksOut[tag]; inSVG {
+					z.NextIsNotRawText() // <title/> is an empty element there
 					continue
 				}
 			}

@@ -8,56 +8,48 @@ type hint uint32
 
 const (
 	hintChrome    hint = 1 << iota // navigation, banners, sharing, advertising: never content
-	hintWeak                       // often chrome, sometimes content: left out only when it looks like chrome too
-	hintContent                    // names of what holds the content
 	hintPost                       // one message of a discussion
 	hintAuthor                     // who wrote it
 	hintDate                       // when
 	hintBody                       // the text of a message
+	hintQuote                      // of another message
 	hintSignature                  // below a message, about its author
-	hintComments                   // a list of readers' comments
+	hintCaption                    // about a picture
+	hintReview                     // customers' opinions
 	hintHidden                     // for screen readers or scripts only
-	hintProduct
-	hintProfile // about the author of a message: rank, joined, posts
+	hintProfile                    // about the author of a message: rank, joined, posts
 )
 
 var words = map[string]hint{}
 
 func init() {
 	for h, list := range map[hint]string{
-		hintChrome: `nav navbar navigation navigations menu menus submenu megamenu footer foot breadcrumb breadcrumbs crumb crumbs cookie cookies
-			consent gdpr share shares sharing sharebar social socials sharethis addthis newsletter subscribe subscription signup signin login logon register
-			advert adverts advertisement advertising ads adsense adslot adsbygoogle sponsor sponsored popup modal lightbox overlay
-			toolbar pagination pager paginator paging pagenav masthead skip skiplink skiplinks offcanvas drawer minicart cart
-			copyright dropdown related recommended recommendations recommendation
-			outbrain taboola searchbox searchform sitemap topbar navmenu colophon
-			cookiebanner optin paywall announcement sharer jumplinks feedback helpful upsell crosssell recirc trending mostpopular
-			readnext morestories backtotop editsection noprint navbox metadata catlinks reflist mw-jump printfooter`,
-		hintWeak: `sidebar side aside rail header banner widget widgets tags tag promo promotion promos cta toc meta byline bio
-			authorbox search tool tools action actions button buttons btn filter filters facet facets facets sort sorting
-			popular latest recent similar more also next prev previous related-posts teaser teasers
-			rating ratings follow donate contact form comments comment disqus respond disclaimer legal carousel slider swiper
-			badge label labels notice alert tooltip player video gallery thumbnails caption credit references infobox swatch variant variants quantity stock shipping`,
-		hintContent: `content article articlebody post entry main body story text document markdown prose richtext rte wysiwyg
-			description details post-content entry-content article-content page-content maincontent bodytext`,
-		hintPost: `post message comment reply answer question topic-post postcontainer postbit postbitlegacy
-			crawler-post thing forumpost forum-post bbp-reply bbp-topic lia-message ipscomment node_post msg thread_post
-			topic_post postwrapper post_wrapper comtr threaded-comment cpost commentwrapper discussion-comment timeline-comment
-			commentbox shreddit-comment shreddit-post message-view`,
-		hintAuthor: `author username user creator postauthor poster nickname nick hnuser fn commenter member displayname screenname bigusername
-			authorname user-name author-name membername profile-link byline postername memberitem`,
-		hintDate: `date time timestamp datetime postdate published posted age post-date created dateline relativetime relative-time ago comment-date dateposted`,
-		hintBody: `content body text postbody post_body post-body messagebody message-body bbwrapper cooked commtext usertext md
-			postcontent post_content post-content messagecontent message-content post_message postmessage commentbody comment-body
-			commentcontent comment-content commenttext comment-text entry-content s-prose prose inner postmsg messagetext
-			post_text posttext ipstype_richtext richtext markdown item-message userContent bbp-reply-content`,
-		hintSignature: `signature sig signatures postsignature reactions reaction likes likers edited lastedit edit editedby lastmodified postlinkbar attachments-list`,
-		hintComments:  `comments commentlist comment-list responses replies discussion disqus_thread commentsection thread`,
+		hintChrome: `nav navbar navigation navigations menu menus submenu megamenu footer foot breadcrumb breadcrumbs crumb crumbs cookie
+			cookies consent gdpr share shares sharing sharebar social socials sharethis addthis newsletter subscribe subscription
+			signup signin login logon register advert adverts advertisement advertising ads adsense adslot adsbygoogle sponsor
+			sponsored popup modal lightbox overlay toolbar pagination pager paginator paging pagenav masthead skip skiplink
+			skiplinks offcanvas drawer minicart cart copyright dropdown related recommended recommendations recommendation outbrain
+			taboola searchbox searchform sitemap topbar navmenu colophon cookiebanner optin paywall announcement sharer jumplinks
+			feedback helpful upsell crosssell recirc trending mostpopular readnext morestories backtotop editsection noprint navbox
+			metadata catlinks reflist mw-jump printfooter`,
+		hintPost: `post message comment reply answer question postcontainer postbit postbitlegacy thing forumpost bbp-topic ipscomment msg
+			postwrapper comtr cpost commentwrapper commentbox`,
+		hintAuthor: `author username user creator postauthor poster nickname nick hnuser fn commenter member displayname screenname
+			bigusername authorname membername profile-link byline postername memberitem`,
+		hintDate: `date time timestamp datetime postdate published posted age created dateline relativetime ago dateposted`,
+		hintBody: `content body text postbody messagebody bbwrapper cooked commtext usertext md postcontent messagecontent post_message
+			postmessage commentbody commentcontent commenttext prose inner postmsg messagetext posttext richtext markdown
+			item-message userContent`,
+		hintQuote: `quote quoted quotecontent bbquote ipsquote quotecontainer quotemain quotetop`,
+		hintSignature: `signature sig signatures postsignature reactions reaction likes likers edited lastedit edit editedby lastmodified
+			postlinkbar attachments-list`,
+		hintCaption: `caption captions credit credits figcaption imagecaption legende bildunterschrift`,
+		hintReview:  `review reviews bewertungen avaliacoes ugc yotpo bazaarvoice bv okendo stamped judgeme testimonials questions`,
 		hintHidden: `hidden sr visuallyhidden screenreader offscreen hide invisible visually-hidden screen-reader-text sr-only
 			screen-reader d-none noscreen a11y-hidden u-hidden is-hidden`,
-		hintProduct: `product price addtocart productdetail sku`,
-		hintProfile: `userinfo user-info user-details userdetails profile postprofile postuser poster_info usertitle user-title userbanner userextras
-			avatar authorinfo author-info author-details joined reputation karma message-cell--user message-user user-stats cauthorpane badges ranks rank userrank post-author-info trust-level poster-info memberinfo`,
+		hintProfile: `userinfo user-info user-details userdetails profile postprofile postuser poster_info usertitle user-title userbanner
+			userextras avatar authorinfo author-info author-details joined reputation karma message-cell--user message-user
+			user-stats cauthorpane badges ranks rank userrank post-author-info trust-level poster-info memberinfo`,
 	} {
 		for _, w := range strings.Fields(list) {
 			words[strings.ToLower(w)] |= h

@@ -25,7 +25,7 @@ import (
 
 // Limits of one request.
 type Limits struct {
-	Time   time.Duration
+	Time   time.Duration // of processors, so that a busy machine fails no request; by the clock, [patience] times as long
 	PerMiB time.Duration // more time for each of the request
 	Memory int64         // bytes that the child has for data
 	Answer int64         // bytes of an answer
@@ -39,6 +39,9 @@ var (
 	// ErrCrash is of a child that ended, or answered something else than asked.
 	ErrCrash = errors.New("crashed")
 )
+
+// patience is by how much a request may outlast its processor time.
+const patience = 4
 
 // of returns how long a request of so many bytes may take.
 func (l Limits) of(size int) time.Duration { return l.Time + time.Duration(size>>20)*l.PerMiB }
@@ -132,7 +135,7 @@ func start(command []string) (*child, error) {
 func (c *child) ask(ctx context.Context, request []byte, limits Limits) (answer []byte, err error) {
 	kill := func() { _ = c.cmd.Process.Kill() } // an error says that it has ended
 	limit := limits.of(len(request))
-	late := time.AfterFunc(limit, kill)
+	late := time.AfterFunc(patience*limit, kill)
 	stop := context.AfterFunc(ctx, kill)
 	defer stop()
 	sent := make(chan struct{})
@@ -150,7 +153,7 @@ func (c *child) ask(ctx context.Context, request []byte, limits Limits) (answer 
 	case err == nil:
 		return answer, nil
 	case !inTime:
-		return nil, fmt.Errorf("%w: more than %v", ErrTime, limit)
+		return nil, fmt.Errorf("%w: more than %v by the clock", ErrTime, patience*limit)
 	case errors.Is(err, errLong):
 		return nil, fmt.Errorf("%w: %w", ErrCrash, err)
 	}
@@ -169,7 +172,7 @@ func (c *child) reason(limits Limits, limit time.Duration) error {
 		!itsOwnFault.MatchString(said) && peak(state) > limits.Memory/4*3:
 		return fmt.Errorf("%w: more than %d MiB", ErrMemory, limits.Memory>>20)
 	case state != nil && state.ExitCode() == codeTime:
-		return fmt.Errorf("%w: more than %v", ErrTime, limit)
+		return fmt.Errorf("%w: more than %v of processor time", ErrTime, limit)
 	}
 	for line := range strings.Lines(said) {
 		if line = strings.TrimSpace(line); line != "" {

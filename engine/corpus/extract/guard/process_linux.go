@@ -3,6 +3,7 @@ package guard
 import (
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,4 +31,13 @@ func peak(state *os.ProcessState) int64 {
 		return 0
 	}
 	return use.Maxrss << 10
+}
+
+// processorTime is what this process has used.
+func processorTime() time.Duration {
+	var use unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &use); err != nil {
+		return 0
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }

@@ -21,13 +21,13 @@ const maxRequest = 1 << 30
 
 // Serve is a child's whole life: it answers requests until there are no more. It limits the process that it is called in, for good: its
 // memory, its stack, and how dear it is to a system that runs out of memory. A watch calls exit, which must end the process, when
-// a request is far over its time, as after the death of who asked, or over its memory.
+// a request is over its time or its memory, whether who asked is still there or not.
 func Serve(in io.Reader, out io.Writer, limits Limits, exit func(code int), answer func(request []byte) []byte) error {
 	limitProcess(limits.Memory)
 	debug.SetMemoryLimit(limits.Memory / 4 * 3)
 	debug.SetGCPercent(400)
 	debug.SetMaxStack(32 << 20)
-	var due atomic.Int64 // when the request must be done at the very latest; 0 is none
+	var due atomic.Int64 // the processor time at which the request must be done; 0 is none
 	done := make(chan struct{})
 	defer close(done)
 	go watch(limits, &due, done, exit)
@@ -40,7 +40,7 @@ func Serve(in io.Reader, out io.Writer, limits Limits, exit func(code int), answ
 		if err != nil {
 			return err
 		}
-		due.Store(time.Now().Add(2 * limits.of(len(request))).UnixNano())
+		due.Store(int64(processorTime() + limits.of(len(request))))
 		err = send(w, answer(request))
 		due.Store(0)
 		if err := errors.Join(err, w.Flush()); err != nil {
@@ -59,7 +59,7 @@ func watch(limits Limits, due *atomic.Int64, done <-chan struct{}, exit func(cod
 			return
 		case <-tick.C:
 		}
-		if t := due.Load(); t != 0 && time.Now().UnixNano() > t {
+		if t := due.Load(); t != 0 && int64(processorTime()) > t {
 			exit(codeTime)
 		}
 		metrics.Read(use)
