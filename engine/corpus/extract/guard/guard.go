@@ -41,7 +41,7 @@ var (
 )
 
 // patience is by how much a request may outlast its processor time.
-const patience = 4
+const patience = 10
 
 // of returns how long a request of so many bytes may take.
 func (l Limits) of(size int) time.Duration { return l.Time + time.Duration(size>>20)*l.PerMiB }
