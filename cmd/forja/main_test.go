@@ -19,7 +19,7 @@ import (
 const asForja = "FORJA_TEST_AS_FORJA"
 
 func TestMain(m *testing.M) {
-	pdfLimits.Time, pdfLimits.Memory = 3*time.Second, 256<<20                    // files in tests are small
+	pdfLimits.Time, pdfLimits.Memory = time.Second, 256<<20                      // files in tests are small
 	if os.Getenv(asForja) != "" || len(os.Args) == 3 && os.Args[2] == pdfChild { // which inherits no environment
 		main() // does not return
 	}
