@@ -251,7 +251,11 @@ func writeStats(w io.Writer, r *stats.Report) {
 		if t.table.Distinct == 0 {
 			continue
 		}
-		head := []string{t.name, "documents", "size", ""}
+		name := t.name
+		if t.table.Missed > 0 {
+			name += fmt.Sprintf(" (sizes may be up to %s more)", size(t.table.Missed))
+		}
+		head := []string{name, "documents", "size", ""}
 		if tokens {
 			head = append(head, "tokens")
 		}
@@ -301,7 +305,11 @@ func tableRows(t stats.Table, missing string, whole int64, tokens bool) (rows []
 		add(name, r)
 	}
 	if t.Rest.Documents > 0 {
-		add(fmt.Sprintf("(%d others)", t.Others), t.Rest)
+		others := "(others)"
+		if t.Others > 0 {
+			others = fmt.Sprintf("(%s others)", stats.Grouped(int64(t.Others)))
+		}
+		add(others, t.Rest)
 	}
 	return rows
 }

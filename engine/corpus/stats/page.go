@@ -143,10 +143,10 @@ func (r *Report) facts() []fact {
 		fs = append(fs, f)
 	}
 	if r.Languages.Distinct > 0 {
-		fs = append(fs, fact{Label: "languages", Value: Grouped(int64(r.Languages.Distinct))})
+		fs = append(fs, fact{Label: "languages", Value: r.Languages.names()})
 	}
 	if r.Hosts.Distinct > 0 {
-		fs = append(fs, fact{Label: "hosts", Value: Grouped(int64(r.Hosts.Distinct))})
+		fs = append(fs, fact{Label: "hosts", Value: r.Hosts.names()})
 	}
 	return fs
 }
@@ -262,6 +262,14 @@ func (a *Archive) groups() (groups []group) {
 	return groups
 }
 
+// names is how many names a table has.
+func (t Table) names() string {
+	if t.Missed > 0 {
+		return "≥ " + Grouped(int64(t.Distinct))
+	}
+	return Grouped(int64(t.Distinct))
+}
+
 // lead says what a table shows.
 func (t Table) lead() string {
 	s := ""
@@ -269,7 +277,7 @@ func (t Table) lead() string {
 		s = fmt.Sprintf("The largest of %s by size.", Grouped(int64(t.Distinct)))
 	}
 	if t.Missed > 0 {
-		s += fmt.Sprintf(" There are more names than are kept: each size may be %s more.", size(t.Missed))
+		s = fmt.Sprintf("The largest by size, which may be up to %s more: there are more names than are counted apart.", size(t.Missed))
 	}
 	return s
 }

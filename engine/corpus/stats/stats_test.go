@@ -89,6 +89,8 @@ func TestATableOfTooManyNamesKeepsTheLargest(t *testing.T) {
 			all += row.Bytes
 		}
 		assert.Equal(t, sum.Bytes, all)
+		assert.Zero(t, r.Others, "nobody knows how many")
+		assert.Contains(t, r.lead(), "may be up to")
 	}
 }
 

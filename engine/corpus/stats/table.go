@@ -18,15 +18,15 @@ type Row struct {
 
 // A Table is documents by what they have in common, the most bytes first.
 type Table struct {
-	Distinct int   `json:"distinct"`         // names
+	Distinct int   `json:"distinct"`         // names; at least so many, where some may be missed
 	Missed   int64 `json:"missed_at_most"`   // bytes that a name may have more than is said, or that is not named at all; 0 is exact
 	Rows     []Row `json:"rows"`             // the largest
 	Rest     Row   `json:"rest"`             // the others together
-	Others   int   `json:"others,omitempty"` // names that are together in the rest
+	Others   int   `json:"others,omitempty"` // names that are together in the rest; 0 where some may be missed
 }
 
 // maxNames is how many names a table is sure to keep. One that has more forgets the rarest, see [table.prune].
-const maxNames = 1 << 16
+const maxNames = 1 << 15
 
 // A table counts documents by name in bounded memory, by the summary of Misra and Gries ("Finding repeated elements", 1982),
 // which can be merged (Agarwal et al., "Mergeable summaries", 2012): as long as there are no more than twice the
@@ -111,7 +111,9 @@ func (t *table) report(top int, whole Row) Table {
 		r.Distinct--
 	}
 	r.Rows = rows[:min(top, len(rows))]
-	r.Others = len(rows) - len(r.Rows)
+	if t.missed == 0 {
+		r.Others = len(rows) - len(r.Rows)
+	}
 	r.Rest.Name = ""
 	for _, row := range r.Rows {
 		r.Rest.Documents -= row.Documents
