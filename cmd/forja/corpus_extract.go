@@ -21,18 +21,22 @@ import (
 	"forja/engine/corpus/lang"
 )
 
-// sureLanguage is the score from which on a language that a page does not declare is believed: FineWeb's.
-const sureLanguage = 0.65
+const (
+	sureLanguage   = 0.65 // the score from which on a language is believed: FineWeb's
+	enoughLanguage = 200  // bytes of text from which on it is believed more than what a page declares
+)
 
-// languageOf is the language that a document declares, or else the one that its text is in, if that is clear.
+// languageOf is the language that a text is in, if that is clear, or else the one that the document declares: templates
+// declare English for pages in any language, and what was not translated is declared as if it were.
 func languageOf(r extract.Result) string {
-	if declared, _, _ := strings.Cut(r.Lang, "-"); declared != "" {
+	declared, _, _ := strings.Cut(r.Lang, "-")
+	if declared != "" && (len(r.Text) < enoughLanguage || !lang.Default().Knows(declared)) {
 		return declared
 	}
 	if g := lang.Default().Detect(r.Text); g.Score >= sureLanguage {
 		return g.Lang
 	}
-	return ""
+	return declared
 }
 
 func (a *app) corpusExtractCmd() *cobra.Command {

@@ -160,9 +160,10 @@ func (j *judge) checker() *filter.Checker {
 	return filter.New(j.config)
 }
 
-// tell gives a document that names no language its own, if that matters, and says how sure it is.
+// tell says which language a document's text is in, if that matters, and how sure that is. A language that the classifier
+// does not know is taken from the document.
 func (j *judge) tell(d *corpus.Document) (score float64) {
-	if d.Lang != "" || len(j.config.Languages) == 0 {
+	if len(j.config.Languages) == 0 || d.Lang != "" && !lang.Default().Knows(d.Lang) {
 		return 1
 	}
 	g := lang.Default().Detect(d.Text)

@@ -35,7 +35,7 @@ type Crawl struct {
 
 // Filter is which documents are kept. The thresholds are FineWeb's; 0 turns a rule off.
 type Filter struct {
-	Languages     []string         `key:"languages" split:"yes" doc:"keep documents of these languages; none keeps all; documents that name none are told"`
+	Languages     []string         `key:"languages" split:"yes" doc:"keep documents whose text is in these languages; none keeps all"`
 	LanguageScore float64          `key:"language_score" default:"0.65" range:"[0,1]" doc:"least score of a document's language"`
 	Language      string           `key:"language" default:"en" doc:"language of documents that tell none, for their stop words"`
 	URL           URLLists         `key:"url" doc:"block lists of URLs, each a file with an entry a line"`

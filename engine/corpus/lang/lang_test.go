@@ -177,6 +177,19 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = Read(bytes.NewReader(b)) })
 }
 
+// Many pages are translated in part only.
+func TestATextInTwoLanguagesIsNotSurelyInOne(t *testing.T) {
+	whole := func(language string) string { return strings.Repeat(sentences[language]+"\n", 4000/len(sentences[language])) }
+	for _, language := range []string{"en", "pt", "ru", "zh"} {
+		g := Default().Detect(whole(language))
+		assert.Equal(t, language, g.Lang)
+		assert.Greater(t, g.Score, 0.99)
+	}
+	for _, text := range []string{whole("en") + whole("pt"), strings.Repeat(sentences["en"]+"\n"+sentences["pt"]+"\n", 40), whole("ru") + whole("en")} {
+		assert.Less(t, Default().Detect(text).Score, 0.65)
+	}
+}
+
 func BenchmarkDetect(b *testing.B) {
 	m := Default()
 	for _, language := range []string{"en", "pt", "ru", "zh"} {

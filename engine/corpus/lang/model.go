@@ -2,6 +2,7 @@ package lang
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"unicode/utf8"
 )
@@ -12,7 +13,7 @@ const (
 	maxWeight    = 31  // so that 8 weights add up in a byte
 	step         = 0.3 // natural logarithm of the ratio of probabilities that one unit of weight stands for
 	most         = 2048
-	windows      = 8 // that a longer text is looked at through
+	windows      = 16 // that a longer text is looked at through
 )
 
 // A Model tells languages. It is safe for concurrent use.
@@ -33,45 +34,61 @@ func (m *Model) set(row, language int, weight uint8) {
 // Languages lists what the model tells apart, as ISO 639-1 codes.
 func (m *Model) Languages() []string { return m.languages }
 
+// Knows reports whether a language is among them.
+func (m *Model) Knows(language string) bool { return slices.Contains(m.languages, language) }
+
 // A Guess is a language and how sure the model is of it, between 0 and 1. A text without letters has neither.
 type Guess struct {
 	Lang  string
 	Score float64
 }
 
-// Detect tells the language of a text. Of a long one it looks at 2 KiB, in 8 places.
+// Detect tells the language of a text. Of a long one it looks at 2 KiB, in 16 places. The score is not more than the share
+// of places in that language, since half-translated pages are common.
 func (m *Model) Detect(text string) Guess {
 	s := m.read(text)
 	if s.n == 0 {
 		return Guess{}
 	}
-	best := 0
-	for l := range m.languages {
-		if s.all[l] > s.all[best] {
-			best = l
+	best := s.best(m)
+	score := s.probability(m, best)
+	if s.seen > 0 {
+		same := 0
+		for _, place := range s.places[:s.seen] {
+			if int(place) == best {
+				same++
+			}
 		}
+		score = min(score, float64(same)/float64(s.seen))
 	}
-	return Guess{m.languages[best], s.probability(m, best)}
+	return Guess{m.languages[best], score}
 }
 
+// read sums up a text and, if it is a long one, says which language each place in it is in.
 func (m *Model) read(text string) (s sums) {
 	buffer := buffers.Get().(*[]uint32)
 	defer buffers.Put(buffer)
-	rows := (*buffer)[:0]
 	if len(text) <= most {
-		rows = features(rows, text)
-	} else {
-		const size = most / windows
-		for i := range windows {
-			begin := (len(text) - size) / (windows - 1) * i
-			for begin > 0 && !utf8.RuneStart(text[begin]) {
-				begin--
-			}
-			rows = features(rows, text[begin:begin+size])
-		}
+		*buffer = features((*buffer)[:0], text)
+		s.add(m, *buffer)
+		return s
 	}
-	s.add(m, rows)
-	*buffer = rows
+	const size = most / windows
+	for i := range windows {
+		begin := (len(text) - size) / (windows - 1) * i
+		for begin > 0 && !utf8.RuneStart(text[begin]) {
+			begin--
+		}
+		*buffer = features((*buffer)[:0], text[begin:begin+size])
+		if len(*buffer) == 0 { // no letters
+			continue
+		}
+		var place sums
+		place.add(m, *buffer)
+		s.places[s.seen] = uint8(place.best(m))
+		s.seen++
+		s.merge(&place)
+	}
 	return s
 }
 
@@ -91,8 +108,29 @@ func (s *sums) probability(m *Model, language int) float64 {
 
 // sums are the weights of all languages.
 type sums struct {
-	all [maxLanguages]uint32
-	n   int // rows
+	all    [maxLanguages]uint32
+	n      int            // rows
+	places [windows]uint8 // the likeliest language of each place with letters,
+	seen   int            // of so many
+}
+
+// best is the likeliest language, the first of several.
+func (s *sums) best(m *Model) int {
+	best := 0
+	for l := range m.languages {
+		if s.all[l] > s.all[best] {
+			best = l
+		}
+	}
+	return best
+}
+
+// merge takes in the weights of a part.
+func (s *sums) merge(part *sums) {
+	for l, w := range part.all {
+		s.all[l] += w
+	}
+	s.n += part.n
 }
 
 // add adds rows, eight weights to a machine word. Eight rows fit in its bytes; their sums are added by 16 bits, of which
