@@ -179,7 +179,9 @@ func FuzzRead(f *testing.F) {
 
 // Many pages are translated in part only.
 func TestATextInTwoLanguagesIsNotSurelyInOne(t *testing.T) {
-	whole := func(language string) string { return strings.Repeat(sentences[language]+"\n", 4000/len(sentences[language])) }
+	whole := func(language string) string {
+		return strings.Repeat(sentences[language]+"\n", 4000/len(sentences[language]))
+	}
 	for _, language := range []string{"en", "pt", "ru", "zh"} {
 		g := Default().Detect(whole(language))
 		assert.Equal(t, language, g.Lang)
