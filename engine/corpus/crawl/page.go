@@ -1,13 +1,12 @@
 package crawl
 
 import (
-	"bytes"
+	"encoding/binary"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
-	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 	"golang.org/x/net/html/charset"
 )
@@ -64,20 +63,16 @@ func (d *directives) addHeader(h http.Header, agent string) {
 	}
 }
 
-// parse reads a document as a stream of tags: it builds no tree, so depth and nesting cost nothing.
+// parse reads the tags of a document: it builds no tree, so depth and nesting cost nothing.
 func parse(body []byte, contentType, agent string) *page {
 	p := &page{size: len(body)}
-	z := html.NewTokenizer(bytes.NewReader(p.decode(body, contentType)))
+	scan := scanner{doc: p.decode(body, contentType)}
 	for len(p.links) < maxLinks {
-		switch z.Next() {
-		case html.ErrorToken:
-			return p
-		case html.StartTagToken, html.SelfClosingTagToken:
-			name, more := z.TagName()
-			if more {
-				p.tag(atom.Lookup(name), z, agent)
-			}
+		t, ok := scan.next()
+		if !ok {
+			break
 		}
+		p.tag(t, agent)
 	}
 	return p
 }
@@ -98,20 +93,20 @@ func (p *page) decode(body []byte, contentType string) []byte {
 	return decoded
 }
 
-func isASCII[T string | []byte](s T) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
+func isASCII(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(b, func(c byte) bool { return c >= 0x80 })
 }
 
 // ref is a reference as its document means it: the path in UTF-8, the query in the encoding of the document, as browsers send
 // them.
 func (p *page) ref(s string) string {
 	at := strings.IndexByte(s, '?')
-	if p.query == nil || at < 0 || isASCII(s[at:]) {
+	if p.query == nil || at < 0 || isASCII([]byte(s[at:])) {
 		return s
 	}
 	query, _, _ := strings.Cut(s[at:], "#")
@@ -121,43 +116,22 @@ func (p *page) ref(s string) string {
 	return s
 }
 
-// tag reads one tag with attributes.
-func (p *page) tag(tag atom.Atom, z *html.Tokenizer, agent string) {
-	switch tag {
+// tag reads one tag.
+func (p *page) tag(t tag, agent string) {
+	switch t.atom {
 	case atom.A, atom.Area, atom.Link, atom.Meta, atom.Base, atom.Iframe, atom.Frame:
 	default:
 		return
 	}
-	var href, src, rel, kind, name, content, equiv string
-	for range 64 { // attributes; nobody means more
-		key, value, more := z.TagAttr()
-		switch string(key) {
-		case "href":
-			href = string(value)
-		case "src":
-			src = string(value)
-		case "rel":
-			rel = strings.ToLower(string(value))
-		case "type":
-			kind = strings.ToLower(string(value))
-		case "name":
-			name = strings.ToLower(string(value))
-		case "content":
-			content = string(value)
-		case "http-equiv":
-			equiv = strings.ToLower(string(value))
-		}
-		if !more {
-			break
-		}
-	}
-	switch tag {
+	values := t.values()
+	href, rel, content := values[attrHref], strings.ToLower(values[attrRel]), values[attrContent]
+	switch t.atom {
 	case atom.A, atom.Area:
 		if href != "" && !hasWord(rel, "nofollow") {
 			p.links = append(p.links, p.ref(href))
 		}
 	case atom.Iframe, atom.Frame:
-		if src != "" {
+		if src := values[attrSrc]; src != "" {
 			p.links = append(p.links, p.ref(src))
 		}
 	case atom.Base:
@@ -165,12 +139,12 @@ func (p *page) tag(tag atom.Atom, z *html.Tokenizer, agent string) {
 			p.base = href
 		}
 	case atom.Link:
-		p.link(href, rel, kind)
+		p.link(href, rel, strings.ToLower(values[attrType]))
 	case atom.Meta:
-		if name == "robots" || name == strings.ToLower(agent) {
+		if name := values[attrName]; strings.EqualFold(name, "robots") || strings.EqualFold(name, agent) {
 			p.add(content)
 		}
-		if _, target, ok := strings.Cut(content, ";"); ok && equiv == "refresh" {
+		if _, target, ok := strings.Cut(content, ";"); ok && strings.EqualFold(values[attrEquiv], "refresh") {
 			if key, to, ok := strings.Cut(strings.TrimSpace(target), "="); ok && strings.EqualFold(strings.TrimSpace(key), "url") {
 				p.links = append(p.links, strings.Trim(strings.TrimSpace(to), `'"`))
 			}
