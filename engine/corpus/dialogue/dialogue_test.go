@@ -1,6 +1,8 @@
 package dialogue
 
 import (
+	"archive/zip"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,4 +49,29 @@ func TestEachSourceGivesTheConversationsThatAReaderFinds(t *testing.T) {
 			assert.Equal(t, got, read(t, Default(), name, data), "the same again")
 		})
 	}
+}
+
+func TestChaptersOfABookAreReadLikePages(t *testing.T) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, f := range [][2]string{
+		{"mimetype", "application/epub+zip"},
+		{"META-INF/container.xml", `<container><rootfiles><rootfile full-path="book.opf"/></rootfiles></container>`},
+		{"book.opf", `<package><metadata><title>Bread</title><rights>https://creativecommons.org/licenses/by/4.0/</rights></metadata>
+<manifest><item id="a" href="a.xhtml"/><item id="b" href="b.xhtml"/></manifest><spine><itemref idref="a"/><itemref idref="b"/></spine></package>`},
+		{"a.xhtml", "<html><body><h1>Bread</h1><p>It is about bread.</p></body></html>"},
+		{"b.xhtml", "<html><body><h1>Dough</h1><h2>Why does the dough not rise?</h2><p>The kitchen is too cold: put the bowl beside the stove and wait another hour.</p></body></html>"},
+	} {
+		w, err := z.Create(f[0])
+		require.NoError(t, err)
+		_, err = w.Write([]byte(f[1]))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	assert.Equal(t, "=== faq en CC-BY-4.0\n<user>\nWhy does the dough not rise?\n<assistant>\n"+
+		"The kitchen is too cold: put the bowl beside the stove and wait another hour.\n", written(read(t, Default(), "bread.epub", b.Bytes())))
+	_, err := Read(Default(), extract.Source{Name: "bread.epub"}, []byte("PK"))
+	assert.Error(t, err)
+	_, err = Read(Default(), extract.Source{Name: "bread"}, []byte{0, 1, 2})
+	assert.ErrorIs(t, err, extract.ErrFormat)
 }
