@@ -248,7 +248,7 @@ func writeStats(w io.Writer, r *stats.Report) {
 		table         stats.Table
 	}{{"language", "not stated", r.Languages}, {"kind of page", "not stated", r.Types}, {"host", "no URL", r.Hosts}, {"source", "not stated", r.Sources},
 		{"licence", "not stated", r.Licenses}, {"year", "no date", r.Years}} {
-		if t.table.Distinct == 0 {
+		if t.table.Empty() {
 			continue
 		}
 		name := t.name

@@ -142,10 +142,10 @@ func (r *Report) facts() []fact {
 		}
 		fs = append(fs, f)
 	}
-	if r.Languages.Distinct > 0 {
+	if !r.Languages.Empty() {
 		fs = append(fs, fact{Label: "languages", Value: r.Languages.names()})
 	}
-	if r.Hosts.Distinct > 0 {
+	if !r.Hosts.Empty() {
 		fs = append(fs, fact{Label: "hosts", Value: r.Hosts.names()})
 	}
 	return fs
@@ -229,7 +229,7 @@ func (r *Report) groups() (groups []group) {
 		{"licenses", "Licences", "licence", "not stated", "long", r.Licenses},
 		{"years", "Years", "year", "no date", "", r.Years},
 	} {
-		if g.table.Distinct == 0 {
+		if g.table.Empty() {
 			continue
 		}
 		x := group{ID: g.id, Class: g.class, Heading: g.heading, Label: g.label, Unit: "documents", Lead: g.table.lead(), Tokens: r.Tokens != nil && r.Tokens.Every == 1,
@@ -255,7 +255,7 @@ func (a *Archive) groups() (groups []group) {
 		{"Types of page", "type", "pages", "not stated", a.Media, a.Pages},
 		{"Hosts", "host", "pages", "no URL", a.Hosts, a.Pages},
 	} {
-		if len(g.table.Rows) > 0 {
+		if !g.table.Empty() {
 			groups = append(groups, group{Heading: g.heading, Lead: g.table.lead(), Label: g.label, Unit: g.unit, Rows: bars(g.table, g.whole, g.missing)})
 		}
 	}

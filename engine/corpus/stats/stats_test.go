@@ -94,6 +94,21 @@ func TestATableOfTooManyNamesKeepsTheLargest(t *testing.T) {
 	}
 }
 
+func TestNamesOfWhichNoneIsCommonAreShownTogether(t *testing.T) {
+	c := NewCollector(Options{})
+	c.tables[languages].limit = 5
+	for i := range 100 {
+		c.Add(&corpus.Document{Text: "x", Lang: fmt.Sprint("l", i)})
+	}
+	c.tables[languages].limit = 0
+	c.tables[languages].prune()
+	r := c.Report("", nil)
+	assert.False(t, r.Languages.Empty())
+	assert.True(t, r.Types.Empty())
+	assert.Equal(t, int64(100), r.Languages.Rest.Documents)
+	assert.True(t, strings.Contains(pageOf(t, r), "others"))
+}
+
 func TestLengthsFallIntoTheirBins(t *testing.T) {
 	assert.Empty(t, collected(Options{}).Report("", nil).Lengths)
 	var docs []corpus.Document

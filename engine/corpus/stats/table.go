@@ -25,6 +25,9 @@ type Table struct {
 	Others   int   `json:"others,omitempty"` // names that are together in the rest; 0 where some may be missed
 }
 
+// Empty says that no document has a name.
+func (t Table) Empty() bool { return t.Distinct == 0 && t.Missed == 0 }
+
 // maxNames is how many names a table is sure to keep. One that has more forgets the rarest, see [table.prune].
 const maxNames = 1 << 15
 
