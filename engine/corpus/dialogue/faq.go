@@ -20,7 +20,7 @@ func (f *finder) sections(p *extract.Page) {
 	headings := p.Headings()
 	all := make([]section, len(headings))
 	for k, h := range headings {
-		all[k] = section{h.Level, h.Text, h.Link, func(ends func(int) bool) string { return p.Below(headings, k, ends) }}
+		all[k] = section{h.Level, h.Text, h.Link, func(ends func(int) bool) string { return indented(p.Below(headings, k, ends)) }}
 	}
 	f.questions(all, faqRE.MatchString(p.Title))
 }
@@ -48,7 +48,7 @@ func (f *finder) questions(all []section, named bool) {
 			continue
 		}
 		answer := s.answer(func(next int) bool { return all[next].level <= s.level || ask[next] })
-		answer = tidyAnswer(indented(answerMarkRE.ReplaceAllString(strings.TrimSpace(answer), "")))
+		answer = tidyAnswer(answerMarkRE.ReplaceAllString(strings.TrimSpace(answer), ""))
 		switch {
 		case answer == "":
 			f.dropped[noAnswer]++
