@@ -113,7 +113,7 @@ func (b *builder) continues(g glyph) bool {
 	}
 	step := math.Abs(g.y - b.y)
 	if min(g.size, b.size) > 0.85*large {
-		return step < 0.2*large || step < 0.5*large && isAccent(g.text)
+		return step < 0.2*large || step < 0.35*large && math.Abs(gap) < 0.3*large || step < 0.5*large && isAccent(g.text)
 	}
 	return step < 0.6*large // raised and lowered
 }
