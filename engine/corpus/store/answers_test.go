@@ -232,3 +232,49 @@ func TestKeysThatAreNoNamesArePassedOver(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a", "f/g"}, names(files))
 }
+
+// Some services forget an upload when it is complete, so that whoever lost their answer and asks again is told that there is none.
+func TestAnUploadThatIsCompleteAndForgottenIsNoFailure(t *testing.T) {
+	a := answer(t)
+	var token string
+	var parts []byte
+	forgotten, asked := false, 0
+	ours := true // whether the object is of this upload, or somebody else's
+	a.before = func(w http.ResponseWriter, r *http.Request) bool {
+		q := r.URL.Query()
+		switch {
+		case r.Method == http.MethodPost && q.Has("uploads"):
+			token = r.Header.Get("X-Amz-Meta-Forja-Upload")
+			fmt.Fprint(w, `<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>`)
+		case r.Method == http.MethodPut && q.Has("partNumber"):
+			b, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			parts = append(parts, b...)
+			w.Header().Set("ETag", `"x"`)
+		case r.Method == http.MethodPost && !forgotten:
+			a.objects["big"], forgotten = parts, true
+			panic(http.ErrAbortHandler)
+		case r.Method == http.MethodPost:
+			asked++
+			refuse(w, 404, "NoSuchUpload")
+		case r.Method == http.MethodHead:
+			if !ours {
+				token = "another"
+			}
+			w.Header().Set("X-Amz-Meta-Forja-Upload", token)
+			w.Header().Set("ETag", `"x-2"`)
+		case r.Method == http.MethodDelete:
+			refuse(w, 404, "NoSuchUpload")
+		default:
+			return false
+		}
+		return true
+	}
+	s, want := openAt(t, "s3://corpus"), noise(store.PartSize+1, 1)
+	require.NoError(t, store.WriteFile(t.Context(), s, "big", want))
+	assert.Equal(t, string(want), read(t, s, "big"))
+	assert.Positive(t, asked)
+
+	forgotten, ours, parts = false, false, nil
+	require.ErrorContains(t, store.WriteFile(t.Context(), s, "big", want), "NoSuchUpload")
+}

@@ -133,13 +133,12 @@ func (u *upload) finish() error {
 	if u.err != nil {
 		return u.err
 	}
-	b, again := u.bucket, false
+	b := u.bucket
 	err := b.try(u.ctx, func() error {
 		_, err := b.s3.CompleteMultipartUpload(u.ctx, b.name, b.key(u.name), u.id, u.parts, minio.PutObjectOptions{})
-		if again && minio.ToErrorResponse(err).Code == minio.NoSuchUpload && u.there() {
-			return nil // the first time went well, but its answer was lost
+		if minio.ToErrorResponse(err).Code == minio.NoSuchUpload && u.there() {
+			return nil // it went well before, but the answer was lost
 		}
-		again = true
 		return err
 	})
 	return b.fail("write", u.name, err)
