@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -164,9 +163,8 @@ func (p *proxy) serve(client net.Conn, n int) {
 }
 
 // never and nothing leave a proxy's connections alone.
-func never(int) int64       { return 1 << 60 }
-func nothing([]byte) bool   { return false }
-func drain(r io.Reader) int { n, _ := io.Copy(io.Discard, r); return int(n) }
+func never(int) int64     { return 1 << 60 }
+func nothing([]byte) bool { return false }
 
 // sometimes cuts connections after up to most bytes, now and then one at once.
 func sometimes(most int64) func(int) int64 {
