@@ -14,7 +14,9 @@ var besideRE = regexp.MustCompile(`(?i)^\W*(` +
 	`|share (this|on|via)|follow us|subscribe|sign up|newsletter|stay (in touch|connected|up to date)|join (our|the) (newsletter|mailing|community)|get (the|our) (latest|newsletter)` +
 	`|leave a (reply|comment|response)|post a comment|add (a )?(new )?comment|about the authors?$|tags?:?$|categories:?$|comments?( \(\d+\))?$|\d+ (comments|responses|thoughts on)` +
 	`|(artigos|posts|produtos|notícias|conteúdos?|matérias|artículos|productos|noticias) (relacionad|recomendad|similares|mais lid|más leíd)|(veja|leia|confira) também|você também pode|mais lidas|compartilhe|deixe (um|seu) coment` +
-	`|te puede interesar|también te puede|lee también|compartir|articles (similaires|liés)|à lire aussi|partager|ähnliche (artikel|beiträge|produkte)|das könnte|mehr (von|zum)|teilen` +
+	`|te puede interesar|también te puede|lee también|compartir|deja (un|tu) comentario|articles (similaires|liés)|à lire aussi|partager|laisser un commentaire` +
+	`|(ähnliche|verwandte|empfohlene|weitere) (artikel|beiträge|produkte|themen)|das könnte|mehr (von|zum)|(jetzt |beitrag |artikel )?teilen|auch interessant|lesen sie auch|schlagw(ort|orte|örter):?$` +
+	`|(schreibe?n? (sie )?einen |hinterlasse einen )?kommentare?( verfassen| schreiben| \(\d+\))?:?$|(sobre|acerca de)l? (o |el )?autora?:?$|über (den autor|die autorin):?$|à propos de l('|’)auteur` +
 	`)`)
 
 // maxBeside is the largest part of the content that such a heading takes along.

@@ -63,6 +63,8 @@ func (p *page) chrome(i, total int32) bool {
 		return share < 0.25
 	case atom.Header:
 		return share < 0.1 && !p.item[i] && !p.headline(i)
+	case atom.Form:
+		return share < 0.05 && size < 0.1 && p.fillable(i)
 	case atom.Button:
 		return !isHeading[p.nodes[x.parent].tag]
 	case atom.Label:
@@ -88,6 +90,19 @@ func (p *page) chrome(i, total int32) bool {
 }
 
 var isHeading = set(atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6)
+
+// fillable reports whether a form has a field to write into.
+func (p *page) fillable(form int32) bool {
+	for k := form; k < p.nodes[form].end; k++ {
+		if p.nodes[k].tag == atom.Input {
+			switch p.get(k, "type") {
+			case "", "text", "email", "search", "tel", "password", "url":
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // headline reports whether an element holds a heading of the first level.
 func (p *page) headline(i int32) bool {

@@ -143,6 +143,14 @@ func TestABodyOfAMessageThatHoldsLittleOfItIsNotItsText(t *testing.T) {
 	assert.Equal(t, 6, strings.Count(r.Text, "quick brown fox"))
 }
 
+func TestFormsToFillInGoAndFormsAroundTheTextStay(t *testing.T) {
+	form := `<form action="/subscribe"><p>Foxes in your letter box.</p><input type=email><button>Send</button></form>`
+	r := HTML([]byte(article("<p>"+strings.Repeat(sentence, 9)+"</p>"+form+"<p>"+sentence+"</p>")), "")
+	assert.NotContains(t, r.Text, "letter box")
+	r = HTML([]byte("<body><form method=post><input type=text>"+article("<p>"+strings.Repeat(sentence, 9)+"</p>")+"</form></body>"), "")
+	assert.Contains(t, r.Text, "quick brown fox")
+}
+
 func TestAnEmptyTitleInADrawingSwallowsNothing(t *testing.T) {
 	r := HTML([]byte(article(`<a href="#"><svg><title/><style/><path d=""/></svg></a><p>`+sentence+sentence+"</p>")), "")
 	assert.Contains(t, r.Text, "quick brown fox")

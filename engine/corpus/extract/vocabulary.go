@@ -25,11 +25,11 @@ var words = map[string]hint{}
 func init() {
 	for h, list := range map[hint]string{
 		hintChrome: `nav navbar navigation navigations menu menus submenu megamenu footer foot breadcrumb breadcrumbs crumb crumbs cookie
-			cookies consent gdpr share shares sharing sharebar social socials sharethis addthis newsletter subscribe subscription
-			signup signin login logon register advert adverts advertisement advertising ads adsense adslot adsbygoogle sponsor
-			sponsored popup modal lightbox overlay toolbar pagination pager paginator paging pagenav masthead skip skiplink
-			skiplinks offcanvas drawer minicart cart copyright dropdown related recommended recommendations recommendation outbrain
-			taboola searchbox searchform sitemap topbar navmenu colophon cookiebanner optin paywall announcement sharer jumplinks
+			cookies consent gdpr share shares sharing sharebar social socials sharethis addthis newsletter subscription
+			signup advert adverts advertisement advertising ads adsense adslot adsbygoogle sponsor
+			sponsored popup modal lightbox overlay toolbar pagination pager paginator paging pagenav masthead skiplink
+			skiplinks offcanvas drawer minicart cart copyright respond related recommended recommendations recommendation outbrain
+			taboola sitemap topbar navmenu colophon cookiebanner paywall announcement sharer jumplinks
 			feedback helpful upsell crosssell recirc trending mostpopular readnext morestories backtotop editsection noprint navbox
 			metadata catlinks reflist mw-jump printfooter`,
 		hintPost: `post message comment reply answer question postcontainer postbit postbitlegacy thing forumpost bbp-topic ipscomment msg
