@@ -28,6 +28,7 @@ const (
 	robotsAge     = 24 * time.Hour // RFC 9309, section 2.4
 	maxDeadTries  = 8              // failures in a row after which a host is given up
 	maxThrottles  = 12             // answers 429 or 503 in a row after which a host is given up
+	maxAlone      = 8              // requests one at a time after one that broke, which takes others on its connection along
 	maxEffort     = 12             // for a page that fails: a busy answer costs 1
 	failedEffort  = 4              // and any other failure so much
 	maxRobotTries = 3              // of a robots.txt that fails
@@ -94,7 +95,7 @@ func (f *frontier) shares() bool { return f.manners.Delay > 0 && !f.manners.ByHo
 
 // parallel is how many requests a host may have at a time.
 func (f *frontier) parallel(h *host) int {
-	if f.manners.Delay > 0 || h.rules.CrawlDelay() > 0 || h.backoff > 0 {
+	if f.manners.Delay > 0 || h.rules.CrawlDelay() > 0 || h.backoff > 0 || h.alone > 0 {
 		return 1
 	}
 	return max(1, f.manners.PerHost)
@@ -164,6 +165,7 @@ type report struct {
 	sent      bool          // something went to the host
 	elapsed   time.Duration // of the request
 	failed    bool          // the host cannot be reached, says nothing, or does not come to an end
+	broken    bool          // there was no answer, or none that makes sense
 	throttled bool          // 429 or 503
 	after     time.Duration // Retry-After
 	address   netip.Addr    // of the server, if known
@@ -190,6 +192,9 @@ func (f *frontier) leave(h *host, r report) {
 		if h.backoff = h.backoff * 3 / 4; h.backoff < f.manners.Backoff/4 {
 			h.backoff = 0
 		}
+	}
+	if h.alone = max(0, h.alone-1); r.broken {
+		h.alone = maxAlone
 	}
 	if h.failures >= maxDeadTries || h.throttles >= maxThrottles {
 		h.dead = true

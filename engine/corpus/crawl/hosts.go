@@ -27,6 +27,7 @@ type host struct {
 	backoff   time.Duration
 	throttles int // in a row
 	failures  int // in a row
+	alone     int // so many requests are made one at a time
 	dead      bool
 }
 

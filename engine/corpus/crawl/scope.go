@@ -87,6 +87,9 @@ func trap(p place, now time.Time) string {
 		return "many parameters"
 	}
 	for _, text := range []string{p.path, p.query} {
+		if !hasYear(text) {
+			continue
+		}
 		if m := calendar.FindStringSubmatch(text); m != nil {
 			if year, _ := strconv.Atoi(m[1] + m[2]); year > now.Year()+1 || year < 1900 {
 				return "calendar"
@@ -94,6 +97,19 @@ func trap(p place, now time.Time) string {
 		}
 	}
 	return ""
+}
+
+// hasYear reports whether digits that may begin with a year stand in a text, which is quicker to say than what calendar does.
+func hasYear(text string) bool {
+	digits := 0
+	for i := range len(text) {
+		if c := text[i]; c < '0' || c > '9' || digits == 0 && c > '2' {
+			digits = 0
+		} else if digits++; digits == 4 {
+			return true
+		}
+	}
+	return false
 }
 
 // skipped are extensions of files that hold no text; their links are not followed.

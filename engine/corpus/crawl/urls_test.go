@@ -297,6 +297,11 @@ func FuzzLog(f *testing.F) {
 	whole = frame(whole, func(b []byte) []byte { return appendDone(b, done{outcome: outcomeStored, digest: "sha1:A"}) })
 	f.Add(frame(whole, func(b []byte) []byte { return append(b, kindSync) }))
 	f.Add(whole[:20])
+	f.Add(frame(nil, func(b []byte) []byte { return append(b, kindShare, 1, 0) }))
+	f.Add(frame(frame(nil, func(b []byte) []byte { return append(b, kindShare, 1, 3) }),
+		func(b []byte) []byte {
+			return appendLink(append(b, kindLinks, 1), link{url: "http://y", foreign: true})
+		}))
 	f.Fuzz(func(t *testing.T, log []byte) {
 		m := vfs.NewMem()
 		require.NoError(t, vfs.WriteFile(m, LogName, log))

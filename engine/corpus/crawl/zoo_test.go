@@ -411,6 +411,46 @@ func TestEncodingsAndHTTP2AreSpoken(t *testing.T) {
 	}
 }
 
+func TestHostileServersOverHTTP2AreSurvived(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		switch r.URL.Path {
+		case "/":
+			io.WriteString(w, "<a href=/endless>1</a><a href=/silent>2</a><a href=/reset>3</a><a href=/cut>4</a><a href=/header>5</a><a href=/good>6</a>")
+		case "/endless":
+			for _, err := w.Write(make([]byte, 1<<16)); err == nil; _, err = w.Write(make([]byte, 1<<16)) {
+			}
+		case "/silent":
+			<-r.Context().Done()
+		case "/reset":
+			panic(http.ErrAbortHandler)
+		case "/header":
+			w.Header().Set("X", strings.Repeat("x", 1<<20))
+		case "/cut":
+			io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		case "/good":
+			io.WriteString(w, "good")
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	o, m := quick(s.URL), vfs.NewMem()
+	o.roots = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	o.Timeout = 500 * time.Millisecond
+	p := run(t, m, o)
+	all := archive(t, m)
+	require.Equal(t, []string{"/", "/cut", "/endless", "/good"}, paths(all))
+	assert.Equal(t, "half", all[1].body)
+	assert.NotEmpty(t, all[2].body, "and cut, if not at the limit, then where the client gave up the connection, for the header's sake")
+	assert.Equal(t, 3, p.Outcomes["no answer"], "silence, a reset, and a header of a megabyte")
+}
+
 func TestAddresses(t *testing.T) {
 	for _, s := range []string{"8.8.8.8", "93.184.216.34", "2606:2800:220:1::1", "64:ff9b::808:808", "2002:808:808::1", "::ffff:8.8.8.8"} {
 		assert.True(t, public(netip.MustParseAddr(s)), s)
