@@ -1,0 +1,75 @@
+package parquet
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	library "github.com/parquet-go/parquet-go"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// Every encoding of strings, on bytes of strangers.
+func FuzzValues(f *testing.F) {
+	f.Add([]byte{}, int64(1))
+	f.Add([]byte{3, 0, 0, 0, 'a', 'b', 'c'}, int64(1))
+	f.Add([]byte{1, 2, 0, 3, 0b10101010}, int64(10))                                   // indices of one bit: a run, a pack
+	f.Add([]byte{128, 1, 4, 3, 6, 0, 0, 0, 0, 0, 'a', 'b', 'c', 'd'}, int64(3))        // lengths
+	f.Add([]byte{128, 1, 4, 255, 255, 255, 7, 6, 0, 0, 0, 0, 0}, int64(1<<31-1))       // millions of lengths
+	f.Add([]byte{128, 1, 4, 2, 0, 2, 2, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0}, int64(2)) // differences of two bits
+	f.Fuzz(func(t *testing.T, b []byte, most int64) {
+		most = max(0, min(most, 1<<31-1))
+		dictionary := [][]byte{[]byte("a"), []byte("b")}
+		for _, open := range []func() (func() ([]byte, error), error){
+			func() (func() ([]byte, error), error) { return plain(b), nil },
+			func() (func() ([]byte, error), error) { return indexed(dictionary, b) },
+			func() (func() ([]byte, error), error) { return deltaLength(b, most) },
+			func() (func() ([]byte, error), error) { return deltaByteArray(b, most) },
+		} {
+			next, err := open()
+			for n := 0; err == nil && n < 1000; n++ {
+				var v []byte
+				if v, err = next(); len(v) > MaxValue {
+					t.Fatalf("%d bytes", len(v))
+				}
+			}
+		}
+	})
+}
+
+// Every compression, on bytes of strangers that say how much they are.
+func FuzzDecompress(f *testing.F) {
+	z, err := zstd.NewWriter(nil)
+	require.NoError(f, err)
+	f.Add(byte(codecZstd), z.EncodeAll(bytes.Repeat([]byte("forja "), 100), nil), 600)
+	f.Add(byte(7), []byte{0x1f, 'a', 1, 0, 255, 10, 0}, 285)
+	f.Add(byte(1), []byte{3, 8, 'a', 'b', 'c'}, 3)
+	f.Fuzz(func(t *testing.T, codec byte, b []byte, size int) {
+		size = max(0, min(size, 1<<24))
+		if out, err := decompress(int64(codec), b, size); err == nil && len(out) != size {
+			t.Fatalf("%d bytes, not %d", len(out), size)
+		}
+	})
+}
+
+func TestLZ4IsWhatOthersWrite(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var want []byte
+		for range rapid.IntRange(0, 50).Draw(t, "pieces") {
+			piece := rapid.SliceOfN(rapid.ByteRange('a', 'd'), 0, 40).Draw(t, "piece")
+			want = append(want, bytes.Repeat(piece, rapid.IntRange(1, 100).Draw(t, "times"))...)
+		}
+		b, err := library.Lz4Raw.Encode(nil, want)
+		require.NoError(t, err)
+		got, err := decompress(7, b, len(want))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got))
+		_, err = decompress(7, b, len(want)+1)
+		require.Error(t, err)
+		if len(want) > 0 {
+			_, err = decompress(7, b, len(want)-1)
+			require.Error(t, err)
+		}
+	})
+}
