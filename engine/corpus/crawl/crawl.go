@@ -8,8 +8,8 @@
 // A crawler is a gate into the network that it runs in, so it speaks only to public addresses, unless told
 // otherwise, and everything that a server can make large has a limit.
 //
-// Deliberately absent: JavaScript, forms, logins and cookies, proxies, and any way to ignore robots.txt. Header fields are archived in the order of their names, for Go's HTTP
-// client does not tell theirs.
+// Deliberately absent: JavaScript, forms, logins and cookies, proxies, and any way to ignore robots.txt. Header fields
+// are archived in the order of their names, for Go's HTTP client does not tell theirs.
 package crawl
 
 import (

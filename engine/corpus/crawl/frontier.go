@@ -176,6 +176,7 @@ func (f *frontier) leave(h *host, r report) {
 	h.inFlight--
 	h.server.inFlight--
 	f.inFlight--
+	was := h.server
 	f.move(h, r.address)
 	defer f.arrange(h.server)
 	if !r.sent {
@@ -205,7 +206,9 @@ func (f *frontier) leave(h *host, r report) {
 	}
 	now := time.Now()
 	if wait > 0 {
-		h.server.at = now.Add(wait)
+		was.at = now.Add(wait)
+		f.arrange(was)
+		h.server.at = was.at
 	}
 	wait = max(wait, min(h.rules.CrawlDelay(), maxCrawlDelay), h.backoff, min(r.after, maxRetryAfter))
 	h.at = time.Time{}

@@ -92,14 +92,17 @@ func (f *frontier) move(h *host, address netip.Addr) {
 	if to == from {
 		return
 	}
+	// One server after the other: a heap with two wrong places at once cannot be mended.
 	if h.waiting {
 		heap.Remove(&from.ready, h.place)
-		heap.Push(&to.ready, h)
 	}
 	from.inFlight -= h.inFlight
+	f.arrange(from)
+	if h.waiting {
+		heap.Push(&to.ready, h)
+	}
 	to.inFlight += h.inFlight
 	h.server = to
-	f.arrange(from)
 	f.arrange(to)
 }
 

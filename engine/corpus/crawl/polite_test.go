@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -223,6 +224,63 @@ func TestHostsAtOneAddressShareTheDelay(t *testing.T) {
 		}
 		assert.Equal(t, byHost, shortest < d, "by host %t: %s", byHost, shortest)
 	}
+}
+
+// Many hosts on few addresses, which they change between requests, and many workers.
+func TestNoAddressIsAskedTwiceAtATime(t *testing.T) {
+	const hosts, addresses, pages, delay = 30, 4, 5, 500 * time.Microsecond
+	f := newFrontier(Politeness{Delay: delay, PerHost: 8})
+	for page := range uint32(hosts * pages) {
+		f.push(page, fmt.Sprintf("http://host%d", page%hosts))
+	}
+	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(n % addresses)}) }
+	var mu sync.Mutex
+	busy, last, done := map[*server]bool{}, map[*server]time.Time{}, map[uint32]int{}
+	var workers sync.WaitGroup
+	for range 16 {
+		workers.Go(func() {
+			for {
+				j, ok := f.take(t.Context())
+				if !ok {
+					return
+				}
+				n, err := strconv.Atoi(strings.TrimPrefix(j.host.key, "http://host"))
+				require.NoError(t, err)
+				if j.locate {
+					f.locate(j, at(n))
+					continue
+				}
+				f.mu.Lock()
+				s := j.host.server // it stays this host's until the job ends
+				f.mu.Unlock()
+				mu.Lock()
+				assert.False(t, busy[s])
+				assert.GreaterOrEqual(t, time.Since(last[s]), delay)
+				busy[s] = true
+				mu.Unlock()
+				time.Sleep(100 * time.Microsecond)
+				mu.Lock()
+				busy[s], last[s] = false, time.Now()
+				if !j.robots {
+					done[j.page]++
+				}
+				count := len(done)
+				mu.Unlock()
+				r := report{sent: true, address: at(n + count%2)}
+				if j.robots {
+					f.setRules(j, robots.Rules{}, true, r)
+				} else {
+					f.done(j, r, false)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	require.Len(t, done, hosts*pages)
+	for page, times := range done {
+		assert.Equal(t, 1, times, "page %d", page)
+	}
+	assert.Len(t, f.servers, addresses)
 }
 
 func TestAnAddressIsOneOfVersion4OrANetworkOfVersion6(t *testing.T) {
