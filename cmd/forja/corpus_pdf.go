@@ -100,7 +100,7 @@ func extractAny(ctx context.Context, src extract.Source, data []byte) (extract.R
 	case err != nil:
 		return extract.Result{}, unreadable{fmt.Errorf("reading the PDF: its answer: %w", err)}
 	case d.NoText:
-		return extract.Result{}, unreadable{fmt.Errorf("%w: %s", errNoText, strings.TrimPrefix(d.Error, pdf.ErrNoText.Error()+": "))}
+		return extract.Result{}, unreadable{fmt.Errorf("%w%s", errNoText, strings.TrimPrefix(d.Error, pdf.ErrNoText.Error()))}
 	case d.Error != "":
 		return extract.Result{}, unreadable{errors.New(d.Error)}
 	}
