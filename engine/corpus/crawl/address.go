@@ -1,9 +1,12 @@
 package crawl
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 )
 
@@ -49,6 +52,24 @@ func public(a netip.Addr) bool {
 		return false
 	}
 	return !anyOf(special, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// localAddress is where names below localhost lead, and no name server is asked for them (RFC 6761, section 6.3). They are local all
+// the same: the guard sees where they lead.
+var localAddress = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+func belowLocalhost(hostname string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(hostname, "."), ".localhost")
+}
+
+// dialLocal is dial, but for names below localhost.
+func dialLocal(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(address); err == nil && belowLocalhost(host) {
+			address = net.JoinHostPort(localAddress.String(), port)
+		}
+		return dial(ctx, network, address)
+	}
 }
 
 // guard is a Control function of a net.Dialer that refuses addresses which are neither public nor in an allowed network. It sees the

@@ -54,7 +54,7 @@ func newFetcher(o fetchOptions) *fetcher {
 	dialer := &net.Dialer{Timeout: dialTimeout, Control: guard(o.networks), Resolver: o.resolver}
 	return &fetcher{
 		transport: &http.Transport{
-			DialContext:            dialer.DialContext,
+			DialContext:            dialLocal(dialer.DialContext),
 			TLSClientConfig:        &tls.Config{RootCAs: o.roots},
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true, // decoded here, under a limit
@@ -75,6 +75,9 @@ func (f *fetcher) close() { f.transport.CloseIdleConnections() }
 func (f *fetcher) lookup(ctx context.Context, hostname string) netip.Addr {
 	if a, err := netip.ParseAddr(strings.Trim(hostname, "[]")); err == nil {
 		return a
+	}
+	if belowLocalhost(hostname) {
+		return localAddress
 	}
 	if found, err := f.resolver.LookupNetIP(ctx, "ip", hostname); err == nil && len(found) > 0 {
 		return found[0]

@@ -474,6 +474,18 @@ func TestNoRequestGoesToPrivateAddresses(t *testing.T) {
 	assert.ErrorIs(t, guard(nil)("tcp", "[::ffff:10.0.0.1]:80", nil), ErrAddress)
 }
 
+func TestNamesBelowLocalhostAreThisMachineWhateverServersSay(t *testing.T) {
+	s := newSite(t, map[string]string{"/": "page"})
+	seeds := []string{"http://a.localhost:" + s.port() + "/", "http://b.c.LOCALHOST.:" + s.port() + "/"}
+	o := quick(seeds...)
+	o.resolver = names(t, func(string, int) net.IP { return net.IPv4(8, 8, 8, 8) })
+	assert.Equal(t, 2, run(t, vfs.NewMem(), o).Outcomes["stored"])
+
+	o = quick(seeds...)
+	o.Networks = nil
+	assert.Equal(t, map[string]int{"private address": 2}, run(t, vfs.NewMem(), o).Outcomes)
+}
+
 func TestRedirectsDoNotLeadToPrivateAddresses(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
