@@ -1,5 +1,5 @@
 // Command debiandocs serves the HTML documentation in Debian's packages from loopback, each package as a web site of its
-// own, while a command runs. It is the web that `make corpus` crawls: thousands of real pages in many languages, whose
+// own (http://git-doc.localhost:18700/), while a command runs. It is the web that `make corpus` crawls: thousands of real pages in many languages, whose
 // licences allow it, and nobody's server is troubled.
 //
 //	debiandocs [-dir DIR] [-port N] COMMAND [ARGUMENT...]
@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,7 +26,7 @@ import (
 
 func main() {
 	dir := flag.String("dir", "build/debian", "where packages are unpacked that are not installed")
-	port := flag.Int("port", 18700, "port of the first site; each has the next one, so that a crawl can go on")
+	port := flag.Int("port", 18700, "port of the sites; always the same, so that a crawl can go on")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -43,30 +44,33 @@ func run(ctx context.Context, dir string, port int, command []string) error {
 	if len(command) == 0 {
 		return errors.New("say what to run while the sites are served")
 	}
+	host := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	listener, err := net.Listen("tcp", host)
+	if err != nil {
+		return fmt.Errorf("%w: choose another port with -port", err)
+	}
 	var seeds []string
-	var total, bytes int64
-	for i, name := range packages {
+	var pages, bytes int64
+	sites := http.NewServeMux()
+	for _, name := range packages {
 		p, err := find(ctx, name, dir)
 		if err != nil {
 			return fmt.Errorf("package %s: %w", name, err)
 		}
 		s, err := newSite(p)
 		if err != nil {
-			return fmt.Errorf("package %s: %w", p.name, err)
+			return fmt.Errorf("package %s: %w", name, err)
 		}
 		defer s.close()
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+i))
-		if err != nil {
-			return fmt.Errorf("%w: choose other ports with -port", err)
-		}
-		server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-		defer server.Close()
-		go server.Serve(listener)
-		seeds = append(seeds, fmt.Sprintf("http://%s/", listener.Addr()))
-		total += int64(len(s.pages))
+		sites.Handle(name+".localhost/", s)
+		seeds = append(seeds, fmt.Sprintf("http://%s.localhost:%d/", name, port))
+		pages += int64(len(s.pages))
 		bytes += s.bytes
 	}
-	fmt.Fprintf(os.Stderr, "%d pages, %d MB, in %d packages at %s to %s\n", total, bytes/1e6, len(packages), seeds[0], seeds[len(seeds)-1])
+	server := &http.Server{Handler: sites, ReadHeaderTimeout: 10 * time.Second}
+	defer server.Close()
+	go server.Serve(listener)
+	fmt.Fprintf(os.Stderr, "%d pages, %d MB, of %d packages at %s\n", pages, bytes/1e6, len(packages), host)
 	for i, argument := range command {
 		command[i] = strings.ReplaceAll(argument, "{seeds}", strings.Join(seeds, ","))
 	}
