@@ -219,6 +219,24 @@ func TestPlainGzipAndZstdAreTheSame(t *testing.T) {
 	}
 }
 
+func TestWhatTheZstdProgramPacksIsRead(t *testing.T) {
+	program, err := exec.LookPath("zstd")
+	if err != nil {
+		t.Skip("no zstd program")
+	}
+	var packed []byte
+	for i, level := range []string{"-1", "-19", "--long=27"} { // the last asks for a window of 128 MiB
+		cmd := exec.Command(program, "-q", "-c", level)
+		cmd.Stdin = strings.NewReader(record("1.1", "resource", "", strings.Repeat(fmt.Sprint("block ", i), 10_000)))
+		b, err := cmd.Output()
+		require.NoError(t, err)
+		packed = append(packed, b...)
+	}
+	all := readAll(t, packed)
+	require.Len(t, all, 3)
+	assert.True(t, strings.HasPrefix(all[2].block, "block 2block 2"))
+}
+
 func TestUnreadBlocksAreSkipped(t *testing.T) {
 	r, err := NewReader(strings.NewReader(record("1.1", "resource", "", "one") + record("1.1", "metadata", "", "two")))
 	require.NoError(t, err)
