@@ -43,9 +43,6 @@ func (p *page) chrome(i, total int32) bool {
 	if (p.has(i, "hidden") || p.hidden(i)) && !strings.HasPrefix(p.get(i, "id"), "S:") { // S: marks what React streams late
 		return share < 0.3
 	}
-	if p.get(i, "aria-hidden") == "true" && p.prose[i] == 0 {
-		return true
-	}
 	switch p.get(i, "role") {
 	case "navigation", "banner", "contentinfo", "search", "menu", "menubar", "toolbar", "dialog", "alertdialog", "tablist", "complementary":
 		return share < 0.3
@@ -58,11 +55,9 @@ func (p *page) chrome(i, total int32) bool {
 	case atom.Nav, atom.Dialog:
 		return share < 0.3
 	case atom.Footer:
-		return share < 0.2 && !(p.item[i] && p.hint[i]&hintPost != 0) // WordPress names a comment's author in its footer
+		return share < 0.2 && p.hint[i]&hintPost == 0 // WordPress names a comment's author in its footer
 	case atom.Aside:
 		return share < 0.25
-	case atom.Header:
-		return share < 0.1 && !p.item[i] && !p.headline(i)
 	case atom.Form:
 		return share < 0.05 && size < 0.1 && p.fillable(i)
 	case atom.Button:
@@ -73,13 +68,10 @@ func (p *page) chrome(i, total int32) bool {
 		return false
 	}
 	h := p.hint[i]
-	if p.item[i] && h&(hintAuthor|hintDate) != 0 && p.chars[i] <= 100 {
-		return false // who wrote a message and when
-	}
 	switch {
 	case h&hintHidden != 0 && p.prose[i] == 0:
 		return true
-	case p.product && h&hintReview != 0 && !p.headline(i):
+	case p.product && h&hintReview != 0:
 		return size < 0.9
 	case h&hintCaption != 0 && p.chars[i] < 250:
 		return true
@@ -99,16 +91,6 @@ func (p *page) fillable(form int32) bool {
 			case "", "text", "email", "search", "tel", "password", "url":
 				return true
 			}
-		}
-	}
-	return false
-}
-
-// headline reports whether an element holds a heading of the first level.
-func (p *page) headline(i int32) bool {
-	for k := i; k < min(p.nodes[i].end, i+200); k++ {
-		if p.nodes[k].tag == atom.H1 {
-			return true
 		}
 	}
 	return false

@@ -138,7 +138,7 @@ func (p *page) parts(post int32, isPost map[int32]bool) (author, date string, bo
 	if strong {
 		least = 5
 	}
-	if body < 0 || least*p.prose[body] < p.prose[post] && !p.holds(post, isPost) { // the name misleads: the text stands elsewhere
+	if body < 0 || least*p.prose[body] < p.prose[post] { // the name misleads: the text stands elsewhere
 		body = post
 		hide(func(i int32) bool {
 			x := &p.nodes[i]
@@ -179,16 +179,6 @@ func (p *page) said() map[string]int32 {
 		}
 	}
 	return p.first
-}
-
-// holds reports whether a message holds others.
-func (p *page) holds(post int32, isPost map[int32]bool) bool {
-	for i := post + 1; i < p.nodes[post].end; i++ {
-		if isPost[i] && !p.out[i] {
-			return true
-		}
-	}
-	return false
 }
 
 var bodyNames = []string{"bbwrapper", "cooked", "postbody", "post_body", "post-body", "messagebody", "message-body", "commtext", "usertext",

@@ -24,7 +24,6 @@ type page struct {
 	out   []bool  // left out, with all descendants
 	block []int32 // nearest block element above a text, or the element itself
 	inA   []bool
-	item  []bool // within an <article> or a message
 	body  int32
 
 	first   map[string]int32
@@ -34,14 +33,12 @@ type page struct {
 func measure(t *tree) *page {
 	n := len(t.nodes)
 	p := &page{tree: t, hint: make([]hint, n), chars: make([]int32, n), link: make([]int32, n), prose: make([]int32, n),
-		out: make([]bool, n), block: make([]int32, n), inA: make([]bool, n), item: make([]bool, n)}
+		out: make([]bool, n), block: make([]int32, n), inA: make([]bool, n)}
 	seen := map[string]hint{}
 	for i := int32(1); int(i) < n; i++ {
 		x := &t.nodes[i]
 		p.inA[i] = p.inA[x.parent] || x.tag == atom.A
 		p.block[i] = p.block[x.parent]
-		up := x.parent
-		p.item[i] = p.item[up] || t.nodes[up].tag == atom.Article || p.hint[up]&hintPost != 0 && up != p.body
 		if x.isText() {
 			continue
 		}

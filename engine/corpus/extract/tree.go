@@ -66,7 +66,7 @@ func (t *tree) under(i, root int32) bool { return i >= root && i < t.nodes[root]
 var keptAttrs = map[string]string{}
 
 func init() {
-	for _, k := range []string{"id", "class", "role", "itemprop", "itemscope", "itemtype", "hidden", "aria-hidden", "style", "href", "rel", "datetime",
+	for _, k := range []string{"id", "class", "role", "itemprop", "itemscope", "itemtype", "hidden", "style", "href", "rel", "datetime",
 		"lang", "xml:lang", "content", "name", "property", "http-equiv", "title", "data-author", "author", "alt", "data-username",
 		"aria-label", "aria-controls", "slot", "type", "data-testid", "src", "start", "colspan"} {
 		keptAttrs[k] = k
