@@ -39,6 +39,8 @@ const (
 	maxReread    = 256       // times the file that is read in all
 	maxObjects   = 1_000_000 // objects and their numbers, when tables are made anew
 	maxObjectID  = 1 << 20
+
+	maxUnknown = 0.1 // of all letters: text with more holes is none
 )
 
 var (
@@ -78,14 +80,14 @@ func Text(data []byte) (doc Document, err error) {
 	doc.Pages = len(d.pages)
 	d.about(&doc)
 	var sheets []sheet
-	known, unknown, size := 0, 0, 0
+	known, unknown, size := 0.0, 0.0, 0
 	var damage error
 	for _, v := range d.pages {
 		s, err := d.page(v)
 		if err != nil && damage == nil {
 			damage = err
 		}
-		known, unknown = known+s.known, unknown+s.unknown
+		known, unknown = known+float64(s.known), unknown+float64(s.unknown)
 		for _, p := range s.pieces {
 			size += len(p.text)
 		}
@@ -98,8 +100,8 @@ func Text(data []byte) (doc Document, err error) {
 	case known+unknown == 0 && damage != nil:
 		return Document{}, damage
 	case known+unknown == 0:
-		return Document{}, fmt.Errorf("%w: its %d pages are pictures", ErrNoText, doc.Pages)
-	case unknown > known:
+		return Document{}, fmt.Errorf("%w on its %d pages: they may be pictures", ErrNoText, doc.Pages)
+	case unknown > maxUnknown*(known+unknown):
 		return Document{}, fmt.Errorf("%w: its fonts do not say which letters they draw", ErrNoText)
 	}
 	dropRunning(sheets)

@@ -59,6 +59,7 @@ func newSheet(glyphs []glyph, box [4]float64) (s sheet) {
 		}
 		b.end()
 		if len(b.pieces) > len(s.pieces) {
+			toReadingOrder(b.pieces[len(s.pieces):])
 			s.pieces = b.pieces
 			s.turns = append(s.turns, len(s.pieces))
 		}
@@ -136,13 +137,16 @@ func (b *builder) end() {
 	for _, g := range line {
 		t := strings.TrimSpace(g.text)
 		if t == "" {
-			if g.text != "" {
+			if g.text != "" || g.unknown && len(s) > 0 && g.x-at > gap*g.size {
 				spaces++
 			}
-			if g.text == "" { // part of the one before
+			if g.text == "" { // not known, or part of the one before
 				at = max(at, g.end)
 			}
 			continue
+		}
+		if len(t) > 1 && strings.ContainsFunc(t, isRightToLeft) {
+			t = reversed(t) // as if its letters stood one after the other
 		}
 		if len(s) > 0 {
 			need := gap
