@@ -95,6 +95,7 @@ func TestWhoStopsEarlyLeavesNoGoroutineBehind(t *testing.T) {
 	}
 	stopped := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
 	n := 0
 	var last error
 	for _, err := range ordered.Map(ctx, 4, numbers(1<<30, nil), nil, square) {
