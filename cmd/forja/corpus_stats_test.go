@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"forja/engine/corpus/shard"
 	"forja/engine/corpus/stats"
 )
 
@@ -52,6 +56,33 @@ func TestStatsOfAChainBeginWithWhatItsStepsDid(t *testing.T) {
 	require.NoError(t, os.WriteFile(at("corpus/3.jsonl"), []byte(other), 0o644))
 	_, out = statsOf(t, "", at("good"), at("corpus"))
 	assert.Contains(t, out.err, "there are 2 documents, and dedup kept 1")
+}
+
+func TestStatsOfACrawlSayWhatBecameOfItsURLs(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, "<p>A page.<a href=/b>b</a><a href=/none>none</a><a href=/away>away</a>")
+		case "/b":
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, "<p>Another page.")
+		case "/away":
+			http.Redirect(w, r, "/b", http.StatusFound)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer s.Close()
+	dir, text := filepath.Join(t.TempDir(), "site"), t.TempDir()
+	forja(t, "crawl", s.URL, "-o", dir, "--contact", "me@example.org", "--delay", "0", "--allow-network", "127.0.0.0/8").done(t)
+	forja(t, "corpus", "extract", "--in", dir, "--out", text).done(t)
+	r, _ := statsOf(t, "", dir, text)
+	require.Len(t, r.Steps, 2)
+	assert.Equal(t, shard.Count{Documents: 2, Bytes: r.Archive.Pages.Bytes}, r.Steps[0].Kept)
+	assert.Equal(t, []shard.Drop{{Reason: "crawl/redirect", Count: shard.Count{Documents: 1}, Samples: []string{}},
+		{Reason: "crawl/status", Count: shard.Count{Documents: 1}, Samples: []string{}}}, r.Steps[0].Dropped)
+	assert.Empty(t, r.Warnings)
 }
 
 func TestStatsCountFilesAndTokens(t *testing.T) {

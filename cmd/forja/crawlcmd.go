@@ -22,6 +22,7 @@ import (
 	"forja/engine/corpus/crawl"
 	"forja/engine/corpus/robots"
 	"forja/engine/corpus/shard"
+	"forja/engine/corpus/store"
 	"forja/engine/vfs"
 )
 
@@ -111,6 +112,7 @@ func (a *app) crawl(ctx context.Context, f *crawlFlags, args []string) error {
 	p, err := crawl.Run(ctx, disk, f.o)
 	a.talk.clear()
 	if p.Elapsed > 0 {
+		err = errors.Join(err, shard.WriteReport(context.WithoutCancel(ctx), store.In(disk), "crawl", p.Report()))
 		if printErr := a.print(p, func(w io.Writer) { writeCrawl(w, p, f.out) }); err == nil {
 			err = printErr
 		}

@@ -1,6 +1,12 @@
 package crawl
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"forja/engine/corpus/shard"
+)
 
 // An outcome is what came of a URL. The numbers are in files: new ones go to the end.
 type outcome uint8
@@ -31,4 +37,23 @@ func (o outcome) String() string {
 		return outcomeNames[o]
 	}
 	return fmt.Sprintf("outcome %d", uint8(o))
+}
+
+// Report is a crawl as the first step of a chain: of the URLs that were dealt with, pages are kept that were archived whole, not
+// as copies of others.
+func (p Progress) Report() shard.Report {
+	r := shard.Report{Step: "crawl"}
+	for o, name := range outcomeNames {
+		n := int64(p.Outcomes[name])
+		switch r.Read.Documents += n; {
+		case outcome(o) == outcomeStored:
+			r.Kept.Documents = n
+		case n > 0:
+			r.Dropped = append(r.Dropped, shard.Drop{Reason: "crawl/" + name, Count: shard.Count{Documents: n}, Samples: []string{}})
+		}
+	}
+	slices.SortFunc(r.Dropped, func(a, b shard.Drop) int { return strings.Compare(a.Reason, b.Reason) })
+	r.Note("URLs queued", int64(p.Queued))
+	r.Seconds = p.Elapsed.Seconds()
+	return r
 }

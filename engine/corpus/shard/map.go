@@ -129,7 +129,7 @@ func (m *Map) one(ctx context.Context, t task, hash string) (Report, error) {
 		return r, fmt.Errorf("%s: %w", m.In.Path(t.in.Name), err)
 	}
 	r.Seconds = time.Since(start).Seconds()
-	return r, writeReport(ctx, m.Out, t.stem, r)
+	return r, WriteReport(ctx, m.Out, t.stem, r)
 }
 
 // fits refuses a marker of other work.

@@ -56,7 +56,7 @@ func (r *Report) Keep(d *corpus.Document) { r.Kept.Add(len(d.Text)) }
 func (r *Report) Drop(reason, name string, bytes int) {
 	at, found := slices.BinarySearchFunc(r.Dropped, reason, func(d Drop, s string) int { return strings.Compare(d.Reason, s) })
 	if !found {
-		r.Dropped = slices.Insert(r.Dropped, at, Drop{Reason: reason})
+		r.Dropped = slices.Insert(r.Dropped, at, Drop{Reason: reason, Samples: []string{}})
 	}
 	d := &r.Dropped[at]
 	d.Add(bytes)
@@ -92,7 +92,7 @@ func (r *Report) Add(o Report) {
 	for _, d := range o.Dropped {
 		at, found := slices.BinarySearchFunc(r.Dropped, d.Reason, func(d Drop, s string) int { return strings.Compare(d.Reason, s) })
 		if !found {
-			r.Dropped = slices.Insert(r.Dropped, at, Drop{Reason: d.Reason})
+			r.Dropped = slices.Insert(r.Dropped, at, Drop{Reason: d.Reason, Samples: []string{}})
 		}
 		to := &r.Dropped[at]
 		to.Count = Count{to.Documents + d.Documents, to.Bytes + d.Bytes}
@@ -114,7 +114,8 @@ const maxReport = 16 << 20
 // marker is the name of an output's marker.
 func marker(stem string) string { return done + stem + ".json" }
 
-func writeReport(ctx context.Context, s store.Store, stem string, r Report) error {
+// WriteReport makes a marker. Stem is the output's name without its ending.
+func WriteReport(ctx context.Context, s store.Store, stem string, r Report) error {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err

@@ -113,12 +113,26 @@ func (a *archive) report(top int) *Archive {
 		a.media.report(top, a.pages), a.hosts.report(top, a.pages)}
 }
 
-// archiveName is an archive's name among the steps.
-const archiveName = "archive"
+// Names of steps: of archives that nobody knows the making of, and of crawls, which leave archives and a report.
+const (
+	archiveName = "archive"
+	crawlName   = "crawl"
+)
 
-// step is an archive as the first step of a chain: of its records some are pages.
-func (a *Archive) step() Step {
-	r := shard.Report{Step: archiveName, Files: a.Files, Size: a.Bytes, Read: shard.Count{Documents: a.Records, Bytes: a.Bytes},
-		Kept: shard.Count{Documents: a.Pages.Documents, Bytes: a.Pages.Bytes}}
-	return Step{Report: r}
+// first puts archives at the head of a chain. Crawls, which may be shares of one, say how many URLs became pages, but not how
+// large these are; other archives are a step of their own: of their records some are pages.
+func (a *Archive) first(steps []Step) []Step {
+	var head Step
+	for len(steps) > 0 && steps[0].Step == crawlName {
+		if head.Step == "" {
+			head.Store = steps[0].Store
+		}
+		head.Add(steps[0].Report)
+		steps = steps[1:]
+	}
+	if head.Step == "" {
+		head.Report = shard.Report{Step: archiveName, Read: shard.Count{Documents: a.Records, Bytes: a.Bytes}, Kept: shard.Count{Documents: a.Pages.Documents}}
+	}
+	head.Files, head.Size, head.Kept.Bytes = a.Files, a.Bytes, a.Pages.Bytes
+	return append([]Step{head}, steps...)
 }

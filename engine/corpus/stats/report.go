@@ -68,8 +68,8 @@ func (c *Collector) Report(name string, steps []Step) *Report {
 	if c.o.Count != nil {
 		r.Tokens = c.counted()
 	}
-	if a := r.Archive; a != nil {
-		steps = append([]Step{a.step()}, steps...)
+	if r.Archive != nil {
+		steps = r.Archive.first(steps)
 	}
 	for _, s := range steps {
 		r.Steps = append(r.Steps, s.tidy())
