@@ -7,7 +7,7 @@ CPU := ./kernels ./kernels/kerneltest ./kernels/cpu/... # what depends on the pr
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test test-all race speedrun bench lint generate ptx sass gpu-bundle clean
+.PHONY: help build test test-all race speedrun corpus bench lint generate ptx sass gpu-bundle clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -29,6 +29,11 @@ race: ## run concurrent packages under the race detector (needs gcc)
 
 speedrun: build ## tokenizer, pretraining, LoRA and a chat, from Go's own sources, in minutes
 	./forja speedrun
+
+corpus: build ## web pages to a small model: Debian's documentation is crawled from loopback, cleaned and trained on
+	$(GO) run ./bench/debiandocs ./forja run bench/debiandocs/corpus.yaml -o runs/corpus --now --crawl.seeds {seeds}
+	cd runs/corpus && ../../forja corpus stats crawl extract filter dedup --tokenizer tokenizer --top 5 --html report.html
+	@echo "the whole report: runs/corpus/report.html"
 
 bench: build ## kernels, a training step and decoding, against OpenBLAS where there is one
 	./forja bench
