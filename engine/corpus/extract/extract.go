@@ -3,9 +3,9 @@
 //
 // A page becomes a flat list of nodes in document order; every rule is a loop over it, so no input can exhaust the stack and
 // the time is linear in the page's size up to a bounded depth. The rules: what is hidden or named as navigation is left out
-// unless it holds a large share of the running text; the content is the smallest element with most of what remains; blocks
-// of links go; in a discussion, which is known by a repeated element that is named as a message and names authors or dates,
-// each message gives its author, date and text.
+// unless it holds a large share of the running text; the content is the smallest element with most of what remains, and the
+// introduction between the heading and it; captions and blocks of links go; in a discussion, which is known by a repeated
+// element that is named as a message and names authors or dates, each message gives its author, date and text.
 //
 // Deliberately absent: rules for single sites, running scripts, a learned model, and PDF, which is package pdf: its parser is let
 // run in a guarded process only.
