@@ -39,6 +39,9 @@ func (p *page) chrome(i, total int32) bool {
 	if total > 0 {
 		share = float64(p.prose[i]) / float64(total)
 	}
+	if total < 500 { // hardly any running text: all text counts
+		share = float64(p.chars[i]) / float64(max(p.chars[0], 1))
+	}
 	size := float64(p.chars[i]) / float64(max(p.chars[0], 1))
 	if (p.has(i, "hidden") || p.hidden(i)) && !strings.HasPrefix(p.get(i, "id"), "S:") { // S: marks what React streams late
 		return share < 0.3

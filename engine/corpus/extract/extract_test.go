@@ -151,6 +151,16 @@ func TestFormsToFillInGoAndFormsAroundTheTextStay(t *testing.T) {
 	assert.Contains(t, r.Text, "quick brown fox")
 }
 
+func TestAPageWithoutSentencesIsNotLeftOutWhole(t *testing.T) {
+	var b strings.Builder
+	for range 40 {
+		b.WriteString("<li><a href='/x'>A fox of plush</a> <span>12 EUR</span></li>")
+	}
+	r := HTML([]byte("<body><nav><a href='/'>Home</a></nav><div style='display: none'><ul>"+b.String()+"</ul></div></body>"), "")
+	assert.Equal(t, 40, strings.Count(r.Text, "fox of plush"))
+	assert.NotContains(t, r.Text, "Home")
+}
+
 func TestAnEmptyTitleInADrawingSwallowsNothing(t *testing.T) {
 	r := HTML([]byte(article(`<a href="#"><svg><title/><style/><path d=""/></svg></a><p>`+sentence+sentence+"</p>")), "")
 	assert.Contains(t, r.Text, "quick brown fox")

@@ -110,8 +110,8 @@ func TestTextAgreesWithTheBenchmark(t *testing.T) {
 		}
 	}
 	// floors: a little under what was reached; each is above the best of the extractors in the data's README
-	floor := map[string]float64{"article": 0.956, "documentation": 0.922, "forum": 0.828, "service": 0.848, "product": 0.71,
-		"collection": 0.655, "listing": 0.725, "all": 0.863, "all held out": 0.842, "forum held out": 0.835}
+	floor := map[string]float64{"article": 0.956, "documentation": 0.922, "forum": 0.828, "service": 0.85, "product": 0.714,
+		"collection": 0.705, "listing": 0.725, "all": 0.867, "all held out": 0.842, "forum held out": 0.835}
 	for _, kind := range []string{"article", "documentation", "forum", "service", "product", "collection", "listing", "all"} {
 		var line strings.Builder
 		for _, k := range []string{kind + " seen", kind + " held out", kind} {
