@@ -53,6 +53,10 @@ func (p *page) chrome(i, total int32) bool {
 		return false
 	}
 	switch x.tag {
+	case atom.A:
+		if p.mark(i) {
+			return true
+		}
 	case atom.Figcaption:
 		return p.chars[i] < 250
 	case atom.Nav, atom.Dialog:
@@ -85,6 +89,23 @@ func (p *page) chrome(i, total int32) bool {
 }
 
 var isHeading = set(atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6)
+
+// mark reports whether a link is the sign behind a heading or a definition that only points back to it, as those of Sphinx are.
+func (p *page) mark(i int32) bool {
+	up := p.nodes[i].parent
+	if p.chars[i] > 2 || !strings.Contains(p.get(i, "href"), "#") || !isHeading[p.nodes[up].tag] && p.nodes[up].tag != atom.Dt {
+		return false
+	}
+	var b strings.Builder
+	for k := i; k < p.nodes[i].end; k++ {
+		b.WriteString(strings.TrimSpace(p.nodes[k].text))
+	}
+	switch b.String() {
+	case "¶", "#", "§", "🔗", "⚓", "\uf0c1": // the last is Font Awesome's chain
+		return true
+	}
+	return false
+}
 
 // fillable reports whether a form has a field to write into.
 func (p *page) fillable(form int32) bool {

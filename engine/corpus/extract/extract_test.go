@@ -331,3 +331,13 @@ func FuzzMarkdown(f *testing.F) {
 	f.Add([]byte("---\ntitle: x\n---\n# a\n```\ncode\n```\n"))
 	f.Fuzz(func(_ *testing.T, b []byte) { Markdown(b) })
 }
+
+func TestMarksThatPointToAHeadingAreNoText(t *testing.T) {
+	r, err := Extract(Source{Name: "a.html"}, []byte(`<h1>Bellows<a class="headerlink" href="#bellows" title="Permalink">¶</a></h1>
+		<p>A bellows feeds the fire with air<a href="#fn1">1</a>, and section <a href="law.html#5">§ 5</a> says how much of it is too much for a forge in a village.</p>
+		<dl><dt>press(hard)<a href="#press"><span>#</span></a></dt><dd>Sends air into the fire, as much as fits into the skin of a goat.</dd></dl>`))
+	require.NoError(t, err)
+	assert.Contains(t, r.Text, "Bellows\n")
+	assert.Contains(t, r.Text, "press(hard)\n")
+	assert.Contains(t, r.Text, "air1, and section § 5 says")
+}
