@@ -164,6 +164,9 @@ func Run(ctx context.Context, fsys vfs.FS, o Options) (Progress, error) {
 	if err := c.begin(seeds); err != nil {
 		return Progress{}, err
 	}
+	if c.store.full() {
+		c.frontier.stop()
+	}
 	c.work(ctx)
 	c.fail(c.store.sync())
 	c.fail(c.store.writeForeign())

@@ -233,6 +233,16 @@ func TestThePageLimitLeavesTheRestForLater(t *testing.T) {
 	assert.Len(t, archive(t, m), 21)
 }
 
+func TestNothingIsAskedForThatThePageLimitWouldDrop(t *testing.T) {
+	s, _ := chain(t, 15)
+	m, o := vfs.NewMem(), quick(s.URL+"/0")
+	o.Workers, o.MaxPages = 1, 3
+	for range 2 {
+		assert.Equal(t, 3, run(t, m, o).Pages)
+		assert.Equal(t, []string{"/0", "/1", "/2", "/robots.txt"}, s.requests())
+	}
+}
+
 func TestEqualPayloadsAreArchivedOnce(t *testing.T) {
 	body := strings.Repeat("the same text ", 100)
 	s, m := newSite(t, map[string]string{"/": "<a href=/a>1</a>", "/a": body + "<a href=/b>2</a>", "/b": body + "<a href=/b>2</a>"}), vfs.NewMem()

@@ -32,6 +32,7 @@ const (
 	maxEffort     = 12             // for a page that fails: a busy answer costs 1
 	failedEffort  = 4              // and any other failure so much
 	maxRobotTries = 3              // of a robots.txt that fails
+	maxRules      = 128 << 20      // bytes of rules in memory
 )
 
 // A job is what a worker is to do: fetch a page, or the host's robots.txt, or find out where the host is.
@@ -58,6 +59,9 @@ type frontier struct {
 	tries    map[uint32]int // effort for pages that failed
 	stopped  bool
 	wake     *time.Timer
+
+	ruled     []*host // those that have rules, the oldest first
+	rulesSize int     // of them
 }
 
 func newFrontier(p Politeness) *frontier {
@@ -95,7 +99,7 @@ func (f *frontier) shares() bool { return f.manners.Delay > 0 && !f.manners.ByHo
 
 // parallel is how many requests a host may have at a time.
 func (f *frontier) parallel(h *host) int {
-	if f.manners.Delay > 0 || h.rules.CrawlDelay() > 0 || h.backoff > 0 || h.alone > 0 {
+	if f.manners.Delay > 0 || h.crawlDelay > 0 || h.backoff > 0 || h.alone > 0 {
 		return 1
 	}
 	return max(1, f.manners.PerHost)
@@ -122,7 +126,7 @@ func (f *frontier) take(ctx context.Context) (j job, ok bool) {
 			if f.wake != nil {
 				f.wake.Stop()
 			}
-			f.wake = time.AfterFunc(wait, f.changed.Broadcast)
+			f.wake = time.AfterFunc(wait, f.wakeAll)
 			f.changed.Wait()
 			continue
 		}
@@ -150,6 +154,13 @@ func (f *frontier) take(ctx context.Context) (j job, ok bool) {
 		f.enter(h)
 		return j, true
 	}
+}
+
+// wakeAll makes those who wait look at the time. It needs the lock, or who is about to wait might miss it.
+func (f *frontier) wakeAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.changed.Broadcast()
 }
 
 // stop ends the crawl: take gives nothing more.
@@ -210,10 +221,14 @@ func (f *frontier) leave(h *host, r report) {
 		f.arrange(was)
 		h.server.at = was.at
 	}
-	wait = max(wait, min(h.rules.CrawlDelay(), maxCrawlDelay), h.backoff, min(r.after, maxRetryAfter))
-	h.at = time.Time{}
-	if wait > 0 && !h.dead {
-		h.at = now.Add(wait)
+	wait = max(wait, min(h.crawlDelay, maxCrawlDelay), h.backoff, min(r.after, maxRetryAfter))
+	switch at := now.Add(wait); {
+	case h.dead:
+		h.at = time.Time{}
+	case wait > 0 && at.After(h.at): // an answer does not take back what one before it asked for
+		h.at = at
+	case h.at.Before(now):
+		h.at = time.Time{}
 	}
 	if h.waiting {
 		heap.Fix(&h.server.ready, h.place)
@@ -265,7 +280,8 @@ func (f *frontier) setRules(j job, rules robots.Rules, ok bool, r report) {
 	h := j.host
 	h.asking = false
 	if ok {
-		h.rules, h.robotsAt, h.robotsTry = rules, time.Now(), 0
+		h.robotsAt, h.robotsTry = time.Now(), 0
+		f.remember(h, rules)
 	} else {
 		r.throttled, r.failed = true, false
 		if h.robotsTry++; h.robotsTry >= maxRobotTries {
@@ -275,6 +291,22 @@ func (f *frontier) setRules(j job, rules robots.Rules, ok bool, r report) {
 	f.leave(h, r)
 	f.enter(h)
 	f.mayEnd()
+}
+
+// remember gives a host its rules. Those that take too much memory together are forgotten, the oldest first, to be asked for again.
+func (f *frontier) remember(h *host, rules robots.Rules) {
+	size := rules.Size()
+	f.rulesSize += size - h.rulesSize
+	if h.rulesSize == 0 && size > 0 {
+		f.ruled = append(f.ruled, h)
+	}
+	h.rules, h.rulesSize, h.crawlDelay = rules, size, rules.CrawlDelay()
+	for f.rulesSize > maxRules && f.ruled[0] != h {
+		old := f.ruled[0]
+		f.ruled = f.ruled[1:]
+		f.rulesSize -= old.rulesSize
+		old.rules, old.rulesSize, old.robotsAt = robots.Rules{}, 0, time.Time{}
+	}
 }
 
 // mayEnd tells the workers that wait when nothing more can come.

@@ -19,10 +19,12 @@ type host struct {
 	server   *server
 	located  bool // the server is known, as far as it can be
 
-	rules     robots.Rules
-	robotsAt  time.Time // when they were read; zero is never
-	robotsTry int
-	asking    bool // for its address or robots.txt, right now
+	rules      robots.Rules
+	rulesSize  int
+	crawlDelay time.Duration
+	robotsAt   time.Time // when they were read; zero is never, or that they are forgotten
+	robotsTry  int
+	asking     bool // for its address or robots.txt, right now
 
 	backoff   time.Duration
 	throttles int // in a row

@@ -50,14 +50,12 @@ func (d *directives) add(content string) {
 func (d *directives) addHeader(h http.Header, agent string) {
 	for _, v := range h.Values("X-Robots-Tag") {
 		if name, rest, ok := strings.Cut(v, ":"); ok && !strings.Contains(name, ",") {
-			name = strings.ToLower(strings.TrimSpace(name))
-			if strings.HasPrefix(name, "unavailable_after") || strings.HasPrefix(name, "max-") {
+			switch name = strings.ToLower(strings.TrimSpace(name)); {
+			case name == strings.ToLower(agent):
+				v = rest
+			case !strings.HasPrefix(name, "unavailable_after") && !strings.HasPrefix(name, "max-"): // which are directives
 				continue
 			}
-			if name != strings.ToLower(agent) {
-				continue
-			}
-			v = rest
 		}
 		d.add(v)
 	}

@@ -88,6 +88,21 @@ func TestBusySitesAreLeftAlone(t *testing.T) {
 	assert.GreaterOrEqual(t, list[3], 60*time.Millisecond, "and slower for a while")
 }
 
+// Of requests that are under way together, one is told to come back in an hour.
+func TestALaterAnswerDoesNotShortenTheWaitThatAHostAskedFor(t *testing.T) {
+	f := newFrontier(Politeness{PerHost: 2, Backoff: time.Second})
+	for page := range uint32(3) {
+		f.push(page, "http://x")
+	}
+	j, _ := f.take(t.Context())
+	f.setRules(j, robots.Rules{}, true, report{sent: true})
+	first, _ := f.take(t.Context())
+	second, _ := f.take(t.Context())
+	f.done(first, report{sent: true, throttled: true, after: time.Hour}, false)
+	f.done(second, report{sent: true}, false)
+	assert.Greater(t, time.Until(first.host.at), 59*time.Minute)
+}
+
 func TestStatusesOfRobotsMeanWhatTheStandardSays(t *testing.T) {
 	for status, allowed := range map[int]bool{200: false, 403: true, 404: true, 410: true, 429: false, 500: false, 503: false} {
 		s := newSite(t, map[string]string{"/": "page"})
@@ -170,6 +185,34 @@ func TestRobotsAreAskedForOnceADay(t *testing.T) {
 	}
 	j.host.robotsAt = time.Now().Add(-robotsAge - time.Second)
 	assert.True(t, take().robots)
+}
+
+func TestTheRulesOfManyHostsTakeABoundedMemory(t *testing.T) {
+	rules := robots.Parse([]byte("User-agent: *\n" + strings.Repeat("Disallow: /a*b*c\n", 20_000))).For("x")
+	hosts := 2*maxRules/rules.Size() + 1
+	f := newFrontier(Politeness{})
+	for page := range uint32(2 * hosts) {
+		f.push(page, fmt.Sprintf("http://host%d", page/2))
+	}
+	asked := map[string]int{}
+	for {
+		j, ok := f.take(t.Context())
+		if !ok {
+			break
+		}
+		if j.robots {
+			asked[j.host.key]++
+			f.setRules(j, rules, true, report{sent: true})
+		} else {
+			assert.False(t, j.rules.Allowed("http://x/abc"), "no page goes without its rules")
+			f.done(j, report{sent: true}, false)
+		}
+		assert.LessOrEqual(t, f.rulesSize, maxRules)
+	}
+	assert.Len(t, asked, hosts)
+	f.push(uint32(2*hosts), "http://host0")
+	j, _ := f.take(t.Context())
+	assert.True(t, j.robots, "the rules of the first are forgotten")
 }
 
 func TestAHostThatIsAlwaysBusyIsGivenUp(t *testing.T) {

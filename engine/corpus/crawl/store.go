@@ -3,7 +3,6 @@ package crawl
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"strings"
@@ -220,10 +219,10 @@ func (s *store) admits(l link) bool {
 	if _, known := s.seen[fingerprint(l.url)]; known || len(s.offsets) >= none {
 		return false
 	}
-	if l.list || l.seed {
-		return true
-	}
 	p := split(l.url)
+	if l.list || l.seed {
+		return l.seed || s.hasRoom(p)
+	}
 	if s.scope.outside(p, l.depth, s.hosts) != "" || hasNoText(p) || trap(p, s.now()) != "" {
 		return false
 	}
@@ -238,17 +237,24 @@ func (s *store) hasRoom(p place) bool {
 	return s.domains[xxh3.HashString(p.domain())] < maxHosts
 }
 
-// errLimit says that the archive has as many pages as were wanted: the page is left for another run.
-var errLimit = errors.New("page limit reached")
+// full reports whether the archive has as many pages as were wanted.
+func (s *store) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hasAll()
+}
+
+// hasAll is full for who holds the lock.
+func (s *store) hasAll() bool { return s.limit > 0 && s.archived() >= s.limit }
 
 // commit ends a page: its records go to the archive, then the links that are new and the page's end to the log, in one
 // write. Whatever the moment of a crash, recovery finds either both or neither: the log's last records count only if
-// the archive has their bytes. page is none for seeds.
+// the archive has their bytes. page is none for seeds. A page beyond the limit is left for another run.
 func (s *store) commit(d done, records []byte, links []link) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.limit > 0 && len(records) > 0 && s.archived() >= s.limit {
-		return errLimit
+	if len(records) > 0 && s.hasAll() {
+		return nil
 	}
 	var fresh []link
 	var b []byte

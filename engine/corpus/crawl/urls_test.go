@@ -3,6 +3,7 @@ package crawl
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -174,6 +175,27 @@ func TestEndlessHostsEnd(t *testing.T) {
 	assert.Len(t, s.offsets, before+maxHosts, "names")
 	note(1, "http://good.example/%d")
 	assert.Len(t, s.offsets, before+maxHosts+1)
+	before = len(s.offsets)
+	for i := range 100 {
+		require.NoError(t, s.commit(done{page: none}, nil, []link{{url: fmt.Sprintf("http://index/%d.xml", i), list: true}}))
+	}
+	assert.Equal(t, before+10, len(s.offsets), "sitemaps of sitemaps")
+}
+
+func TestDirectivesOfHeadersMayHaveValues(t *testing.T) {
+	for value, want := range map[string]directives{
+		"noindex, max-image-preview:large":      {noStore: true},
+		"max-image-preview:large, noindex":      {noStore: true},
+		"max-snippet: 20, nofollow":             {noFollow: true},
+		"unavailable_after: 25 Jun 2030, none":  {noStore: true, noFollow: true},
+		"otherbot: noindex":                     {},
+		"forjabot: max-snippet:20, noindex":     {noStore: true},
+		"max-snippet:-1, max-video-preview: -1": {},
+	} {
+		var d directives
+		d.addHeader(http.Header{"X-Robots-Tag": {value}}, "ForjaBot")
+		assert.Equal(t, want, d, value)
+	}
 }
 
 func TestEndlessQueriesOfOnePathEnd(t *testing.T) {

@@ -202,11 +202,9 @@ func (c *crawl) retry(j job, d done, r report) {
 
 // end commits a page and releases its host. The links come first: a frontier without work in flight has ended.
 func (c *crawl) end(j job, d done, records []byte, links []link, r report) {
-	err := c.store.commit(d, records, links)
-	if errors.Is(err, errLimit) {
+	c.fail(c.store.commit(d, records, links))
+	if c.store.full() {
 		c.frontier.stop()
-	} else {
-		c.fail(err)
 	}
 	c.frontier.done(j, r, false)
 }

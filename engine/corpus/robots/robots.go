@@ -233,6 +233,14 @@ func (r Rules) Rewrite(rewrite func(pattern string) string) Rules {
 	return Rules{rules, r.delay}
 }
 
+// Size is about how many bytes of memory the rules take.
+func (r Rules) Size() (n int) {
+	for _, rule := range r.rules {
+		n += 96 + 2*len(rule.pattern.text) + 16*len(rule.pattern.parts)
+	}
+	return n
+}
+
 // CrawlDelay is the time that a site asks to let pass between requests; 0 if it asks for none.
 func (r Rules) CrawlDelay() time.Duration { return r.delay }
 
