@@ -48,6 +48,7 @@ func conform(t *testing.T, open func(*testing.T) store.Store) {
 		{"what is missing", missing},
 		{"names stay inside", namesStayInside},
 		{"many writers at once", manyWriters},
+		{"two writers of one file", twoWriters},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}
@@ -210,6 +211,30 @@ func manyWriters(t *testing.T, s store.Store) {
 	require.Len(t, files, 32*4)
 	for _, f := range files {
 		assert.Equal(t, string(bytes.Repeat([]byte(f.Name), 100)), read(t, s, f.Name))
+	}
+}
+
+// One of two that write the same file may be refused, but what is there is what somebody wrote who was told that it is.
+func twoWriters(t *testing.T, s store.Store) {
+	for _, n := range []int{1000, 2*store.PartSize + 1} {
+		a, b := noise(n, 1), noise(n, 2)
+		var second error
+		first := s.Write(t.Context(), "f", func(w io.Writer) error {
+			if _, err := w.Write(a[:n/2]); err != nil {
+				return err
+			}
+			second = store.WriteFile(t.Context(), s, "f", b)
+			_, err := w.Write(a[n/2:])
+			return err
+		})
+		want := a
+		if first != nil {
+			require.NoError(t, second)
+			want = b
+		}
+		got, err := store.ReadFile(t.Context(), s, "f", int64(2*n))
+		require.NoError(t, err)
+		assert.True(t, bytes.Equal(want, got), "%d bytes: first %v, second %v", n, first, second)
 	}
 }
 

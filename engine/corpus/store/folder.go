@@ -3,11 +3,13 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"forja/engine/vfs"
 )
@@ -78,19 +80,39 @@ func (s *folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	return s.fs.Open(name)
 }
 
-func (s *folder) Write(ctx context.Context, name string, write func(io.Writer) error) error {
+func (s *folder) Write(ctx context.Context, name string, write func(io.Writer) error) (err error) {
 	if err := valid("write", name); err != nil {
 		return err
 	}
 	if err := s.makeDir(path.Dir(name)); err != nil {
 		return err
 	}
+	release, err := s.own(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	return vfs.WriteStream(s.fs, name, func(w io.Writer) error {
 		if err := write(w); err != nil {
 			return err
 		}
 		return context.Cause(ctx) // what was cut short must not appear
 	})
+}
+
+// own keeps others from writing a file until it is released. They would write into the same unfinished one: a job that was given
+// again, for example, while the machine that had it hangs. On file systems that know no locks it does nothing.
+func (s *folder) own(name string) (release func() error, err error) {
+	lock, err := s.fs.Lock(name + unfinished)
+	switch {
+	case err == nil:
+		return lock.Close, nil
+	case errors.Is(err, vfs.ErrLocked):
+		return nil, fmt.Errorf("write %s: another process is writing it: %w", s.Path(name), err)
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOLCK):
+		return func() error { return nil }, nil
+	}
+	return nil, err
 }
 
 // makeDir makes a folder, which others may be making too.

@@ -24,7 +24,7 @@ type File struct {
 	Size int64
 }
 
-// A Store is a tree of files. It is safe for concurrent use by one writer a name.
+// A Store is a tree of files. It is safe for concurrent use. Of two who write the same file at a time one may be refused.
 type Store interface {
 	// List gives all files that are whole, sorted by name.
 	List(ctx context.Context) ([]File, error)
