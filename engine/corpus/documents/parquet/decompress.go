@@ -22,7 +22,7 @@ var zstdReader = sync.OnceValues(func() (*zstd.Decoder, error) {
 
 var errExpands = errors.New("decompresses to another size than it says")
 
-// decompress gives the size bytes that a page was compressed from, and never makes more.
+// decompress gives the size bytes that a page was compressed from. Whatever it says, no more than maxPage bytes are made of it.
 func decompress(codec int64, b []byte, size int) (out []byte, err error) {
 	if size > maxPage {
 		return nil, fmt.Errorf("a page of %d bytes; at most %d are read", size, maxPage)

@@ -13,6 +13,10 @@ const magic = "PAR1"
 // maxFooter bounds what is read to know a file: Common Crawl's largest have some megabytes of it.
 const maxFooter = 256 << 20
 
+// maxNodes bounds the nodes of a schema, the groups, and the columns of all groups together: each can be a byte of the footer, and is
+// much larger in memory.
+const maxNodes = 2 << 20
+
 // Numbers of the format.
 const (
 	typeByteArray = 6
@@ -145,6 +149,7 @@ func (r *thriftReader) schema() (leaves []leaf) {
 	first := true
 	var open []int64 // children still to come, of each node on the path
 	r.list(func(byte) {
+		r.countNode()
 		l, kind, children := r.element()
 		if first {
 			first, open = false, []int64{children}
@@ -198,7 +203,14 @@ func (r *thriftReader) element() (l leaf, kind, children int64) {
 	return l, kind, children
 }
 
+func (r *thriftReader) countNode() {
+	if r.nodes++; r.nodes > maxNodes {
+		r.fail(fmt.Errorf("more than %d columns and groups", maxNodes))
+	}
+}
+
 func (r *thriftReader) group() (g group) {
+	r.countNode()
 	r.fields(func(id int64, kind byte) {
 		switch {
 		case id == 1 && kind == thriftList:
@@ -213,6 +225,7 @@ func (r *thriftReader) group() (g group) {
 }
 
 func (r *thriftReader) chunk() (c chunk) {
+	r.countNode()
 	r.fields(func(id int64, kind byte) {
 		switch {
 		case id == 1 && kind == thriftBinary:

@@ -20,7 +20,7 @@ type column struct {
 	codec      int64
 	offset     int64 // of the next page
 	end        int64
-	dictionary [][]byte
+	dictionary dictionary
 	left       int64                  // values left in the page, absent ones too
 	present    hybrid                 // says which are there, if the column is optional
 	next       func() ([]byte, error) // gives the next that is there; valid until the one after it
@@ -125,16 +125,8 @@ func (c *column) dictionaryPage(h pageHeader, b []byte) error {
 	if err != nil {
 		return err
 	}
-	c.dictionary = make([][]byte, 0, min(h.values, int64(len(b)/4)))
-	values := plain(b)
-	for range h.values {
-		v, err := values()
-		if err != nil {
-			return err
-		}
-		c.dictionary = append(c.dictionary, v)
-	}
-	return nil
+	c.dictionary, err = newDictionary(b, h.values)
+	return err
 }
 
 func (c *column) dataPage(h pageHeader, b []byte) error {

@@ -151,6 +151,20 @@ func TestDamageIsFound(t *testing.T) {
 	}
 }
 
+func TestARowHasAValueForEachColumn(t *testing.T) {
+	for _, values := range [][]string{nil, {"a"}, {"a", "b", "c"}} {
+		var b bytes.Buffer
+		w, err := parquet.NewWriter(&b, columns...)
+		require.NoError(t, err)
+		require.Error(t, w.Write(values))
+		require.NoError(t, w.Write([]string{"text", "en"}))
+		require.NoError(t, w.Close())
+		got, err := read(b.Bytes())
+		require.NoError(t, err)
+		assert.Equal(t, []row{{"text", "en"}}, got)
+	}
+}
+
 func TestReadErrorsAreToldApartFromDamage(t *testing.T) {
 	b, broken := write(t, []row{{"text", ""}}), errors.New("broken")
 	_, err := parquet.Open(failing{broken}, int64(len(b)))

@@ -37,6 +37,7 @@ type thriftReader struct {
 	b     []byte
 	at    int
 	depth int
+	nodes int // of a footer
 	err   error
 }
 

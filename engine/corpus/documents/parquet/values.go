@@ -25,8 +25,35 @@ func plain(b []byte) func() ([]byte, error) {
 	}
 }
 
+// A dictionary is plain strings that are found by their number. It takes no more memory than they do, however short they are.
+type dictionary struct {
+	b  []byte
+	at []uint32 // where each begins in b
+}
+
+func newDictionary(b []byte, count int64) (d dictionary, err error) {
+	d = dictionary{b, make([]uint32, 0, min(count, int64(len(b)/4)))}
+	next, at := plain(b), 0
+	for range count {
+		v, err := next()
+		if err != nil {
+			return d, err
+		}
+		d.at = append(d.at, uint32(at)) // pages are smaller than 4 GiB
+		at += 4 + len(v)
+	}
+	return d, nil
+}
+
+func (d dictionary) value(i uint32) ([]byte, error) {
+	if uint64(i) >= uint64(len(d.at)) {
+		return nil, fmt.Errorf("%w: string %d of a dictionary of %d", errDamaged, i, len(d.at))
+	}
+	return plain(d.b[d.at[i]:])()
+}
+
 // indexed is numbers of strings in a dictionary.
-func indexed(dictionary [][]byte, b []byte) (func() ([]byte, error), error) {
+func indexed(d dictionary, b []byte) (func() ([]byte, error), error) {
 	if len(b) == 0 { // no value is there
 		return func() ([]byte, error) { return nil, errShort }, nil
 	}
@@ -40,10 +67,7 @@ func indexed(dictionary [][]byte, b []byte) (func() ([]byte, error), error) {
 		if err != nil {
 			return nil, err
 		}
-		if uint64(i) >= uint64(len(dictionary)) {
-			return nil, fmt.Errorf("%w: string %d of a dictionary of %d", errDamaged, i, len(dictionary))
-		}
-		return dictionary[i], nil
+		return d.value(i)
 	}, nil
 }
 

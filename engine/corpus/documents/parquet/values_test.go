@@ -2,6 +2,8 @@ package parquet
 
 import (
 	"bytes"
+	"encoding/binary"
+	"runtime"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -20,7 +22,8 @@ func FuzzValues(f *testing.F) {
 	f.Add([]byte{128, 1, 4, 2, 0, 2, 2, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0}, int64(2)) // differences of two bits
 	f.Fuzz(func(t *testing.T, b []byte, most int64) {
 		most = max(0, min(most, 1<<31-1))
-		dictionary := [][]byte{[]byte("a"), []byte("b")}
+		dictionary, err := newDictionary([]byte("\x01\x00\x00\x00a\x01\x00\x00\x00b"), 2)
+		require.NoError(t, err)
 		for _, open := range []func() (func() ([]byte, error), error){
 			func() (func() ([]byte, error), error) { return plain(b), nil },
 			func() (func() ([]byte, error), error) { return indexed(dictionary, b) },
@@ -36,6 +39,34 @@ func FuzzValues(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A few bytes of zstd are a dictionary of millions of empty strings.
+func TestADictionaryTakesNoMoreThanItsPage(t *testing.T) {
+	const n = 16 << 20
+	z, err := zstd.NewWriter(nil)
+	require.NoError(t, err)
+	page := z.EncodeAll(make([]byte, 4*n), nil)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c := &column{codec: codecZstd}
+	require.NoError(t, c.dictionaryPage(pageHeader{kind: pageDictionary, uncompressed: 4 * n, compressed: int64(len(page)), values: n}, page))
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*4*n), "%d KB of a file", len(page)>>10)
+}
+
+// Each byte of a footer can be a column of a group.
+func TestAFooterTakesABoundedMemory(t *testing.T) {
+	const n = 32 << 20
+	footer := append([]byte{4<<4 | thriftList, 1<<4 | thriftStruct, 1<<4 | thriftList, 0xf0 | thriftStruct}, binary.AppendUvarint(nil, n)...)
+	b := append(append([]byte(magic), footer...), make([]byte, n+2)...)
+	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(b)-len(magic))), magic...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Open(bytes.NewReader(b), int64(len(b)))
+	require.Error(t, err)
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<30))
 }
 
 // Every compression, on bytes of strangers that say how much they are.

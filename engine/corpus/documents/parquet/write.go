@@ -77,6 +77,9 @@ func (w *Writer) emit(b []byte) error {
 
 // Write appends a row, one value a column.
 func (w *Writer) Write(row []string) error {
+	if len(row) != len(w.columns) {
+		return fmt.Errorf("a row of %d values for %d columns", len(row), len(w.columns))
+	}
 	size := 0
 	for i, v := range row {
 		if len(v) > MaxValue {
