@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +18,7 @@ var version = "unknown"
 
 // An app is one run of the program.
 type app struct {
+	ctx    context.Context // ends when the user wants it to
 	args   []string
 	stdin  io.Reader
 	stdout io.Writer
@@ -120,9 +123,12 @@ func flagError(c *cobra.Command, err error) error {
 
 // print writes a result: as JSON with --json, else as text.
 func (a *app) print(v any, text func(w io.Writer)) error {
+	a.talk.clear()
 	if !a.json {
-		text(a.stdout)
-		return nil
+		var b bytes.Buffer
+		text(&b)
+		_, err := a.stdout.Write(b.Bytes())
+		return err
 	}
 	e := json.NewEncoder(a.stdout)
 	e.SetEscapeHTML(false)

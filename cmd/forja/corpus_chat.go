@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,12 +34,7 @@ func (a *app) corpusChatCmd() *cobra.Command {
 			"on one machine or many, share the work.",
 		Example: "  forja corpus chat faq.html\n  forja corpus chat --jsonl site/warc/*.warc.gz > chats.jsonl\n  forja corpus chat --jsonl --chat.languages pt --chat.max_answer 2000 lista.mbox > chats.jsonl\n" +
 			"  forja corpus chat --in site/warc --out chats --shard 3/16",
-		Args: func(c *cobra.Command, args []string) error {
-			if at.given() {
-				return cobra.NoArgs(c, args)
-			}
-			return cobra.MinimumNArgs(1)(c, args)
-		}}
+		Args: filesOrStore(&at)}
 	c.Flags().BoolVar(&lines, "jsonl", false, `one {"messages":[{"role","content"},...],"url","type","license","lang",...} per conversation, in the order of the files`)
 	c.Flags().StringVar(&url, "url", "", "where the only file came from")
 	c.Flags().StringSliceVar(&config.Languages, "chat.languages", nil, "keep conversations in these languages")
@@ -119,7 +113,7 @@ type chatResult struct {
 // chats prints the conversations of files in their order. A file that cannot be read is told on standard error; the rest go on.
 func (a *app) chats(ctx context.Context, config dialogue.Config, files []string, url string, lines bool) error {
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
-	read, failed, written := 0, 0, 0
+	read, failed, written, show := 0, 0, 0, a.mayShow(true)
 	dropped := map[string]int{}
 	for r, err := range inOrder(ctx, chatSources(ctx, files), func(s chatSource) (chatResult, error) {
 		switch {
@@ -133,7 +127,9 @@ func (a *app) chats(ctx context.Context, config dialogue.Config, files []string,
 		if err != nil {
 			return errors.Join(err, out.Flush())
 		}
-		read++
+		if read++; show {
+			a.talk.progress("%d conversations in %d documents", written, read)
+		}
 		if r.err != nil {
 			failed++
 			a.talk.printf("! %v", r.err)
@@ -217,15 +213,11 @@ func chatsOfPage(config dialogue.Config, p warc.Page, archive string) chatResult
 }
 
 func (a *app) chatsOfFile(config dialogue.Config, name, url string) chatResult {
-	in := io.Reader(a.stdin)
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return chatResult{id: name, err: err}
-		}
-		defer f.Close()
-		in = f
+	in, err := a.input([]string{name}, 0)
+	if err != nil {
+		return chatResult{id: name, err: err}
 	}
+	defer in.Close()
 	r := chatsOfReader(config, filepath.Base(name), url, in)
 	if r.err != nil {
 		r.err = fmt.Errorf("%s: %w", name, r.err)

@@ -44,9 +44,12 @@ func (a *app) chatStore(ctx context.Context, at *workplace, config dialogue.Conf
 			return writeChats(w, r.found.Conversations)
 		}
 		if isArchive(in.Name) {
-			for r, err := range inOrder(ctx, warc.Pages(r, maxArchivePage), func(p warc.Page) (chatResult, error) {
+			for r, err := range inOrder(ctx, storedPages(r), func(p warc.Page) (chatResult, error) {
 				return chatsOfPage(config, p, in.Name), nil
 			}) {
+				if bad := (damaged{}); errors.As(err, &bad) { // what is before it is good
+					r, err = chatResult{id: in.Name, err: err}, nil
+				}
 				if err != nil {
 					return err
 				}

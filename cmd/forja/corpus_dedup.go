@@ -42,6 +42,9 @@ func (a *app) corpusDedupCmd() *cobra.Command {
 	addSection(c, &settings, "dedup")
 	at.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if temp != "" && !isFolder(temp) {
+			return usagef("--temp %s: there is no such folder", temp)
+		}
 		s, err := sectionOf(recipeFile, "dedup", settings)
 		if err != nil {
 			return err
@@ -56,6 +59,9 @@ func (a *app) corpusDedupCmd() *cobra.Command {
 			}
 			if clusters && (!jsonl || j.Exact != "") {
 				return usagef("--clusters needs --jsonl, and no --dedup.exact")
+			}
+			if err := noFolder(args); err != nil {
+				return err
 			}
 			return a.dedupStream(c.Context(), j, args, temp, jsonl, clusters)
 		}
@@ -74,6 +80,9 @@ func (a *app) corpusDedupCmd() *cobra.Command {
 			return usagef("--shard %s: shares are of --step sign and --step remove; one process does --step merge between", w.share)
 		}
 		r, err := a.dedup(c.Context(), w, j, step, temp)
+		if errors.Is(err, shard.ErrSettings) {
+			return fmt.Errorf("%w\n   what dedup keeps depends on all files of --in: also a file that came, went or changed makes other settings", err)
+		}
 		if err != nil {
 			return err
 		}

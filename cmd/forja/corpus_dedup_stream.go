@@ -23,7 +23,7 @@ type dedupResult struct {
 
 // dedupStream reads lines of JSON and prints those that are kept, clusters, or only how many there are.
 func (a *app) dedupStream(ctx context.Context, j *dedup.Job, args []string, temp string, jsonl, clusters bool) error {
-	in, err := a.input(args, 0)
+	in, err := a.lineInput(args, jsonl)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,10 @@ func (a *app) dedupStream(ctx context.Context, j *dedup.Job, args []string, temp
 			return err
 		})
 	}
-	if err = errors.Join(err, out.Flush()); err != nil {
+	if err != nil {
+		return errors.Join(ofFile(args, err), out.Flush())
+	}
+	if err := out.Flush(); err != nil {
 		return err
 	}
 	if !jsonl {
@@ -103,10 +106,10 @@ func exactly(in io.Reader, out *bufio.Writer, unit dedup.Unit, jsonl bool) (resu
 		}
 		var d struct{ Text *string }
 		if err := json.Unmarshal(line.JSON, &d); err != nil {
-			return result, fmt.Errorf("line %d: not a document: %w", line.Number, err)
+			return result, fmt.Errorf("line %d: %w", line.Number, corpus.NoDocument(err))
 		}
 		if d.Text == nil {
-			return result, fmt.Errorf(`line %d: not a document: no "text"`, line.Number)
+			return result, fmt.Errorf("line %d: %w", line.Number, corpus.NoDocument(corpus.ErrNoText))
 		}
 		result.Documents++
 		text, removed := *d.Text, 0

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -24,16 +26,16 @@ type explanation struct {
 func (a *app) corpusExplainCmd() *cobra.Command {
 	var f judgeFlags
 	var id string
-	c := &cobra.Command{Use: "explain [FILE]", Short: "show how one document fares with every rule of the filters (a text, or a file of documents)",
-		Example: "  forja corpus explain page.txt\n  forja corpus explain text/site.jsonl.gz --id 17", Args: cobra.MaximumNArgs(1)}
+	c := &cobra.Command{Use: "explain [FILE]", Short: "show how one document fares with every rule of the filters (a text, a page, or a file of documents)",
+		Example: "  forja corpus explain page.txt\n  forja corpus explain page.html\n  forja corpus explain text/site.jsonl.gz --id 17", Args: cobra.MaximumNArgs(1)}
 	c.Flags().StringVar(&id, "id", "", "the document of the file; the first if none is given")
 	f.add(c)
-	c.RunE = func(_ *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) error {
 		j, err := f.open()
 		if err != nil {
 			return err
 		}
-		d, err := a.oneDocument(args, id)
+		d, err := a.oneDocument(c.Context(), args, id)
 		if err != nil {
 			return err
 		}
@@ -67,8 +69,8 @@ func (a *app) corpusExplainCmd() *cobra.Command {
 	return c
 }
 
-// oneDocument reads a text, or one of a file of documents.
-func (a *app) oneDocument(args []string, id string) (corpus.Document, error) {
+// oneDocument reads a text or a page, or one of a file of documents.
+func (a *app) oneDocument(ctx context.Context, args []string, id string) (corpus.Document, error) {
 	var ours bool
 	if len(args) > 0 {
 		_, ours = documents.Stem(args[0])
@@ -77,18 +79,20 @@ func (a *app) oneDocument(args []string, id string) (corpus.Document, error) {
 		if id != "" {
 			return corpus.Document{}, usagef("--id is for a file of documents: %s", documentFormats())
 		}
-		text, err := a.readText(args, 0)
-		return corpus.Document{Text: text}, err
+		return a.textDocument(ctx, args)
 	}
-	in, err := a.input(args, 0)
+	in, err := os.Open(args[0])
 	if err != nil {
-		return corpus.Document{}, err
+		return corpus.Document{}, usageError{err}
 	}
 	defer in.Close()
 	for d, err := range documents.Read(args[0], in) {
 		if err != nil || id == "" || d.ID == id {
-			return d, err
+			return d, ofFile(args, err)
 		}
+	}
+	if id == "" {
+		return corpus.Document{}, fmt.Errorf("%s has no documents", args[0])
 	}
 	return corpus.Document{}, fmt.Errorf("%s has no document %q", args[0], id)
 }

@@ -9,10 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,12 +50,7 @@ func (a *app) corpusExtractCmd() *cobra.Command {
 			"and processes with different --shard, on one machine or many, share the work.",
 		Example: "  forja corpus extract page.html\n  forja corpus extract --jsonl pages/*.html > documents.jsonl\n  forja corpus extract --jsonl site/warc/*.warc.gz > documents.jsonl\n" +
 			"  forja corpus extract --in site/warc --out s3://corpus/text --shard 3/16",
-		Args: func(c *cobra.Command, args []string) error {
-			if at.given() {
-				return cobra.NoArgs(c, args)
-			}
-			return cobra.MinimumNArgs(1)(c, args)
-		}}
+		Args: filesOrStore(&at)}
 	c.Flags().BoolVar(&lines, "jsonl", false, `one {"id","text","title","lang","type",...} per file, in order; id is the file's name`)
 	c.Flags().StringVar(&url, "url", "", "where the only file came from")
 	at.add(c)
@@ -121,8 +116,12 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
 	failed, written := 0, 0
 	var broken error
+	start, show := time.Now(), a.mayShow(true)
 	for one := range queue {
 		d := <-one
+		if show {
+			a.talk.progress("%d documents, %.0f/s", written, float64(written)/max(time.Since(start).Seconds(), 1e-3))
+		}
 		switch {
 		case broken != nil: // let the others end
 		case d.err == errNoText: // in an archive that is no mistake
@@ -140,25 +139,25 @@ func (a *app) extract(ctx context.Context, files []string, url string, lines boo
 		}
 		written++
 	}
-	if err := errors.Join(broken, out.Flush(), context.Cause(ctx)); err != nil {
+	a.talk.clear()
+	if broken == nil {
+		broken = out.Flush()
+	}
+	if err := errors.Join(broken, context.Cause(ctx)); err != nil {
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d files gave no document", failed, written)
+		return fmt.Errorf("%d of %d files or pages could not be read", failed, written)
 	}
 	return nil
 }
 
 func (a *app) extractFile(ctx context.Context, name, url string) (corpus.Document, error) {
-	in := io.Reader(a.stdin)
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return corpus.Document{}, err
-		}
-		defer f.Close()
-		in = f
+	in, err := a.input([]string{name}, 0)
+	if err != nil {
+		return corpus.Document{}, err
 	}
+	defer in.Close()
 	d, err := extractDocument(ctx, filepath.Base(name), url, in)
 	if err != nil {
 		return d, fmt.Errorf("%s: %w", name, err)

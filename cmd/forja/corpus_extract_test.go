@@ -47,7 +47,7 @@ func TestFilesBecomeDocumentsInTheirOrder(t *testing.T) {
 	assert.NotZero(t, r.code)
 	assert.Contains(t, r.stdout, `"id":"c.md"`)
 	assert.Contains(t, r.err, "none.html")
-	assert.Contains(t, r.err, "2 of 3 files gave no document")
+	assert.Contains(t, r.err, "2 of 3 files or pages could not be read")
 }
 
 func TestAPageThatDeclaresNoLanguageIsInThatOfItsText(t *testing.T) {

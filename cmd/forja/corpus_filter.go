@@ -45,6 +45,9 @@ func (a *app) corpusFilterCmd() *cobra.Command {
 			return err
 		}
 		if !at.given() {
+			if err := noFolder(args); err != nil {
+				return err
+			}
 			return a.filterStream(j, args, verdicts, kept)
 		}
 		if verdicts || kept || len(args) > 0 {
@@ -122,13 +125,13 @@ func countVerdict(report *shard.Report, d corpus.Document, v filter.Verdict, mad
 func (a *app) filterStream(j *judge, args []string, verdicts, kept bool) error {
 	report := shard.Report{Step: "filter"}
 	var mu sync.Mutex // of the report
-	err := a.mapLines(args, func(dst, line []byte) ([]byte, error) {
+	err := a.mapInput(args, verdicts || kept, func(dst, line []byte) ([]byte, error) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			return dst, nil
 		}
-		var d corpus.Document
-		if err := json.Unmarshal(line, &d); err != nil {
-			return nil, fmt.Errorf("not a document: %w", err)
+		d, err := corpus.Parse(line)
+		if err != nil {
+			return nil, err
 		}
 		v, made := j.judge(&d)
 		mu.Lock()

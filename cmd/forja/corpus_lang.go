@@ -3,13 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"forja/engine/corpus"
+	"forja/engine/corpus/documents"
 	"forja/engine/corpus/lang"
 )
 
@@ -20,26 +21,31 @@ type langResult struct {
 }
 
 func (a *app) corpusLangCmd() *cobra.Command {
-	var jsonl, documents, list bool
+	var jsonl, whole, list bool
 	c := &cobra.Command{Use: "lang [FILE]", Short: "tell in which language a text is, or each document, one a line of JSON",
 		Example: "  forja corpus lang page.txt\n  forja corpus lang --jsonl < docs.jsonl > languages.jsonl\n  forja corpus lang --documents < docs.jsonl > told.jsonl",
 		Args:    cobra.MaximumNArgs(1)}
 	c.Flags().BoolVar(&jsonl, "jsonl", false, `read JSON lines and print {"id","lang","score"} for each document`)
-	c.Flags().BoolVar(&documents, "documents", false, `read JSON lines and print each document with its "lang"`)
+	c.Flags().BoolVar(&whole, "documents", false, `read JSON lines and print each document with its "lang"`)
 	c.Flags().BoolVar(&list, "list", false, "list the languages that are known")
-	c.RunE = func(_ *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case list:
 			known := lang.Default().Languages()
 			return a.print(known, func(w io.Writer) { fmt.Fprintln(w, strings.Join(known, " ")) })
-		case jsonl && documents:
+		case jsonl && whole:
 			return usagef("--jsonl prints languages, --documents documents: give one of them")
-		case !jsonl && !documents:
-			text, err := a.readText(args, 0)
+		case !jsonl && !whole:
+			if len(args) > 0 {
+				if _, ours := documents.Stem(args[0]); ours {
+					return usagef("%s is a file of documents: --jsonl tells the language of each", args[0])
+				}
+			}
+			d, err := a.textDocument(c.Context(), args)
 			if err != nil {
 				return err
 			}
-			g := lang.Default().Detect(text)
+			g := lang.Default().Detect(d.Text)
 			return a.print(langResult(g), func(w io.Writer) { fmt.Fprintf(w, "%s  %.3f\n", g.Lang, g.Score) })
 		}
 		return a.mapLines(args, func(dst, line []byte) ([]byte, error) {
@@ -51,13 +57,13 @@ func (a *app) corpusLangCmd() *cobra.Command {
 				Text *string         `json:"text"`
 			}
 			if err := json.Unmarshal(line, &d); err != nil {
-				return nil, fmt.Errorf("not a document: %w", err)
+				return nil, corpus.NoDocument(err)
 			}
 			if d.Text == nil {
-				return nil, errors.New(`not a document: no "text"`)
+				return nil, corpus.NoDocument(corpus.ErrNoText)
 			}
 			g := lang.Default().Detect(*d.Text)
-			if documents {
+			if whole {
 				return appendField(dst, line, "lang", g.Lang)
 			}
 			if d.ID == nil {

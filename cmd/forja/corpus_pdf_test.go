@@ -100,7 +100,7 @@ func TestAHostilePDFCostsItselfOnly(t *testing.T) {
 	for name, bad := range hostilePDFs {
 		assert.Regexp(t, name+`.*`+bad.told, r.err)
 	}
-	assert.Contains(t, r.err, "5 of 10 files gave no document")
+	assert.Contains(t, r.err, "5 of 10 files or pages could not be read")
 }
 
 func TestPDFsAreKnownByWhatTheyAre(t *testing.T) {

@@ -66,8 +66,8 @@ func (f *shareFlags) open(ctx context.Context) (*workplace, error) {
 	if f.in == "" || f.out == "" {
 		return nil, usagef("--in and --out belong together: where to read, and where to write")
 	}
-	if f.in == f.out {
-		return nil, usagef("--in and --out are both %s: choose another place for the output", f.in)
+	if err := apart(f.in, f.out); err != nil {
+		return nil, err
 	}
 	if !slices.Contains(documents.Endings(), "."+f.format) {
 		return nil, usagef("--format %q: want one of %s", f.format, documentFormats())
@@ -90,6 +90,11 @@ type workplace struct {
 func openWorkplace(ctx context.Context, in, out string, share shard.Share, format string) (*workplace, error) {
 	if !strings.Contains(in, "://") && !exists(in) { // opening would make it
 		return nil, usagef("there is no folder %s to read", in)
+	}
+	for _, place := range []string{in, out} {
+		if !strings.Contains(place, "://") && exists(place) && !isFolder(place) {
+			return nil, usagef("%s is a file: --in and --out are folders, or places in a bucket", place)
+		}
 	}
 	from, err := store.Open(ctx, in)
 	if err != nil {
@@ -139,6 +144,9 @@ func (a *app) share(ctx context.Context, at *workplace, m *shard.Map) (shard.Rep
 	}
 	r, err := m.Run(ctx)
 	a.talk.clear()
+	if err != nil && ctx.Err() != nil {
+		err = goesOn{err}
+	}
 	return r, err
 }
 

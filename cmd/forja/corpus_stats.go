@@ -170,7 +170,7 @@ func (a *app) statsFile(name string) (stats.Source, error) {
 	f := stats.Source{Name: name, Archive: isArchive(name), Open: func(context.Context) (io.ReadCloser, error) { return os.Open(name) }}
 	if name == "-" {
 		f.Name, f.Path = "-.jsonl", "standard input"
-		f.Open = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(a.stdin), nil }
+		f.Open = func(context.Context) (io.ReadCloser, error) { return a.input(nil, 0) }
 		return f, nil
 	}
 	if _, err := os.Stat(name); err != nil {
@@ -199,6 +199,9 @@ func (v *inventory) addStore(ctx context.Context, place string, last bool) error
 	}
 	if slices.ContainsFunc(files, func(f store.File) bool { return f.Name == crawl.LogName }) {
 		last = false // a crawl's lines of JSON are no documents
+	}
+	if len(steps) > 0 && steps[0].Step == "chat" {
+		last = false // nor are conversations
 	}
 	known := len(steps) > 0
 	for _, f := range files {

@@ -103,8 +103,8 @@ func TestStatsCountFilesAndTokens(t *testing.T) {
 
 func TestStatsSayWhatIsWrong(t *testing.T) {
 	empty := t.TempDir()
-	bad := write(t, "bad.jsonl", "{\"id\":\"a\"}\n\n{\"id\":1}\n")
-	good := write(t, "good.jsonl", "{}\n")
+	bad := write(t, "bad.jsonl", "{\"text\":\"a\"}\n\n{\"id\":1}\n")
+	good := write(t, "good.jsonl", "{\"text\":\"\"}\n")
 	for _, c := range []struct {
 		code int
 		want string

@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forja/engine/corpus"
 	"forja/engine/corpus/crawl"
 	"forja/engine/corpus/robots"
 	"forja/engine/corpus/shard"
@@ -117,13 +118,36 @@ func (a *app) crawl(ctx context.Context, f *crawlFlags, args []string) error {
 			err = printErr
 		}
 	}
+	if err != nil && ctx.Err() != nil {
+		return goesOn{err}
+	}
+	if err == nil && p.Pages == 0 && len(p.Outcomes) > 0 && p.Outcomes["other share"] == 0 && p.Queued == 0 {
+		return fmt.Errorf("no page was archived in %s: the table says what became of the URLs", f.out)
+	}
 	return err
+}
+
+// outcomeHelp explains outcomes of URLs, and what can be done about those that may be a mistake.
+var outcomeHelp = map[string]string{
+	"stored":          "pages",
+	"copy":            "pages with the bytes of another",
+	"unchanged":       "as in the previous crawl",
+	"robots.txt":      "forbidden there",
+	"noindex":         "the page asks not to be stored",
+	"type":            "not of a wanted type, --type",
+	"status":          "errors of the server, such as 404",
+	"no answer":       "the next run tries again",
+	"dead host":       "its host has no address or does not answer; the next run tries again",
+	"private address": "refused: a new crawl may ask those that --allow-network names",
 }
 
 // complete turns what the flags say into options, and checks it.
 func (f *crawlFlags) complete(args []string) (err error) {
 	if f.out == "" {
 		return usagef("crawl needs a directory: -o DIR")
+	}
+	if exists(f.out) && !isFolder(f.out) {
+		return usagef("-o %s is a file: a crawl is a directory", f.out)
 	}
 	if !strings.ContainsAny(f.o.Contact, ":@") {
 		return usagef("crawl needs --contact, a URL or mail address at which site owners can reach you")
@@ -149,10 +173,16 @@ func (f *crawlFlags) complete(args []string) (err error) {
 	}
 	for _, text := range f.networks {
 		network, err := netip.ParsePrefix(text)
+		if one, notOne := netip.ParseAddr(text); notOne == nil {
+			network, err = netip.PrefixFrom(one, one.BitLen()), nil
+		}
 		if err != nil {
-			return usagef("--allow-network %q is no network: want an address and a length, such as 127.0.0.0/8", text)
+			return usagef("--allow-network %q is no network: want an address, or one and a length, such as 127.0.0.0/8", text)
 		}
 		f.o.Networks = append(f.o.Networks, network)
+	}
+	if f.o.Level < 1 || f.o.Level > 9 {
+		return usagef("--gzip %d: want 1, which is fast, to 9, which is small", f.o.Level)
 	}
 	if f.o.Share, err = shard.Parse(f.share); err != nil {
 		return usagef("--shard: %w", err)
@@ -213,16 +243,13 @@ func writeCrawl(w io.Writer, p crawl.Progress, dir string) {
 	fmt.Fprintf(w, "%s pages, %s, in %s; %d requests in %s, %.1f/s, %s of pages\n", count(p.Pages), size(p.Bytes), filepath.Join(dir, "warc"), p.Fetched,
 		p.Elapsed.Round(time.Millisecond), float64(p.Fetched)/seconds, size(p.Received))
 	for _, name := range slices.Sorted(maps.Keys(p.Outcomes)) {
-		fmt.Fprintf(w, "  %-16s %d\n", name, p.Outcomes[name])
-	}
-	if p.Outcomes["private address"] > 0 {
-		fmt.Fprintln(w, "  private and local addresses are refused: --allow-network names those that may be asked")
+		fmt.Fprintf(w, "  %-16s %-6d %s\n", name, p.Outcomes[name], outcomeHelp[name])
 	}
 	if p.Outcomes["other share"] > 0 {
 		fmt.Fprintf(w, "  links to the hosts of other shares are in %s, which those take with --links\n", filepath.Join(dir, crawl.ForeignName))
 	}
 	if p.Queued > 0 {
-		fmt.Fprintf(w, "  %-16s %d: the same command goes on\n", "queued", p.Queued)
+		fmt.Fprintf(w, "  %-16s %-6d the same command goes on\n", "queued", p.Queued)
 	}
 }
 
@@ -241,7 +268,7 @@ func (a *app) crawlRobotsCmd() *cobra.Command {
 				URL           *string
 			}
 			if err := json.Unmarshal(line, &in); err != nil {
-				return nil, fmt.Errorf("not JSON: %w", err)
+				return nil, corpus.Reason(err)
 			}
 			if in.URL == nil {
 				return nil, errors.New(`no "url"`)

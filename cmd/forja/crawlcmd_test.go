@@ -75,7 +75,7 @@ func TestCrawlArchivesASiteAndGoesOn(t *testing.T) {
 	var out, talk bytes.Buffer
 	assert.Equal(t, exitDone, run(t.Context(), []string{"crawl", "-o", dir, contact, network}, strings.NewReader(""), &out, &talk), talk.String())
 	assert.Regexp(t, `(?m)^3 pages, .* in .*warc; 0 requests`, out.String())
-	assert.Regexp(t, `(?m)^  stored +3$`, out.String())
+	assert.Regexp(t, `(?m)^  stored +3 +pages$`, out.String())
 }
 
 func TestCrawlTakesTheLinksOfOtherShares(t *testing.T) {

@@ -57,6 +57,11 @@ type stopRequest struct{ signal os.Signal }
 
 func (s *stopRequest) Error() string { return s.signal.String() }
 
+// A goesOn error ends work of which all that was finished is kept.
+type goesOn struct{ error }
+
+func (e goesOn) Unwrap() error { return e.error }
+
 // end reports an error to the user, once, and returns the exit code.
 func (a *app) end(ctx context.Context, err error) int {
 	a.talk.clear()
@@ -65,7 +70,12 @@ func (a *app) end(ctx context.Context, err error) int {
 	}
 	code := exitCode(ctx, err)
 	if code == exitPreempted || code == exitInterrupted {
-		if !errors.Is(err, train.ErrStopped) { // else the verb has said what was saved
+		var on goesOn
+		switch {
+		case errors.Is(err, train.ErrStopped): // the verb has said what was saved
+		case errors.As(err, &on):
+			a.talk.printf("stopped: the same command goes on")
+		default:
 			a.talk.printf("stopped: the same command begins this stage again")
 		}
 		return code

@@ -31,7 +31,7 @@ func main() {
 
 // run is the whole program but for the process: it returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{args: args, stdin: stdin, stdout: stdout, talk: newTalk(stderr)}
+	a := &app{ctx: ctx, args: args, stdin: stdin, stdout: stdout, talk: newTalk(stderr)}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)

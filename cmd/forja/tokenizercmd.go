@@ -47,16 +47,31 @@ func (a *app) runSettings(ctx context.Context, kind string, settings []setting, 
 	return a.runStage(ctx, r, out)
 }
 
-// input opens what the user names: a file, or - for standard input.
+// input opens what the user names: a file, or - for standard input. Reading ends when the user wants it to.
 func (a *app) input(args []string, at int) (io.ReadCloser, error) {
 	if len(args) <= at || args[at] == "-" {
-		return io.NopCloser(a.stdin), nil
+		return interruptible(a.ctx, io.NopCloser(a.stdin)), nil
+	}
+	if isFolder(args[at]) {
+		return nil, usagef("%s is a folder: name a file in it", args[at])
 	}
 	f, err := os.Open(args[at])
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return f, nil
+	return interruptible(a.ctx, f), nil
+}
+
+// interruptible is a reader of which also a read that waits ends with the context.
+func interruptible(ctx context.Context, r io.ReadCloser) io.ReadCloser {
+	out, in := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		_, err := io.Copy(in, r)
+		in.CloseWithError(err) // nil is the end
+		stop()
+	}()
+	return readCloser{out, closers{out, r}}
 }
 
 // readText reads all of an input of reasonable size.

@@ -43,7 +43,7 @@ func TestAWrongLineIsNamed(t *testing.T) {
 		`{"text":"a"}` + "\n{":                   "line 2: not JSON",
 		`{"text":"a"}` + "\n" + `{"txt":"a"}`:    `line 2: no "text"`,
 		`{"text":"a"}` + "\n\n" + `{"text":"a"}`: "line 2: not JSON",
-		`{"text":3}`:                             "line 1: not JSON",
+		`{"text":3}`:                             `line 1: "text" is of type number: want a text`,
 	} {
 		r := forjaIn(t, lines, "tokenizer", "encode", "--jsonl", "--tokenizer", vocab)
 		assert.Equal(t, exitFailed, r.code)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forja/engine/corpus"
 	"forja/tokenizer"
 )
 
@@ -108,7 +110,7 @@ func (a *app) encodeLines(t tokenizer.Tokenizer, template *tokenizer.Template, o
 	return a.mapLines(args, func(dst, line []byte) ([]byte, error) {
 		var in struct{ Text *string }
 		if err := json.Unmarshal(line, &in); err != nil {
-			return nil, fmt.Errorf("not JSON: %w", err)
+			return nil, corpus.Reason(err)
 		}
 		if in.Text == nil {
 			return nil, errors.New(`no "text"`)
@@ -141,9 +143,15 @@ func (a *app) encodeLines(t tokenizer.Tokenizer, template *tokenizer.Template, o
 	})
 }
 
-// mapLines writes what do makes of each line of an input, in order, and works on all processors. Errors name the line.
+// mapLines writes what do makes of each line of an input, in order, and works on all processors. Errors name the file
+// and the line.
 func (a *app) mapLines(args []string, do func(dst, line []byte) ([]byte, error)) error {
-	in, err := a.input(args, 0)
+	return a.mapInput(args, true, do)
+}
+
+// mapInput is mapLines, told whether do makes anything.
+func (a *app) mapInput(args []string, prints bool, do func(dst, line []byte) ([]byte, error)) error {
+	in, err := a.lineInput(args, prints)
 	if err != nil {
 		return err
 	}
@@ -182,7 +190,10 @@ func (a *app) mapLines(args []string, do func(dst, line []byte) ([]byte, error))
 			for size := 0; size < 1<<17 && readErr == nil; {
 				var line []byte
 				line, readErr = readLine(r)
-				if len(line) == 0 && readErr != nil {
+				if n == 0 {
+					line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")) // of which some editors make the beginning of a file
+				}
+				if readErr != nil && (len(line) == 0 || !errors.Is(readErr, io.EOF)) { // a line that was cut off is none
 					break
 				}
 				n++
@@ -203,9 +214,13 @@ func (a *app) mapLines(args []string, do func(dst, line []byte) ([]byte, error))
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
 	for b := range order {
 		<-b.done
-		if _, err := out.Write(b.out); err != nil || b.err != nil {
+		if _, err := out.Write(b.out); err != nil {
 			close(stop)
-			return errors.Join(b.err, err, out.Flush())
+			return err
+		}
+		if b.err != nil {
+			close(stop)
+			return errors.Join(ofFile(args, b.err), out.Flush())
 		}
 		if len(order) == 0 {
 			if err := out.Flush(); err != nil {
@@ -215,7 +230,7 @@ func (a *app) mapLines(args []string, do func(dst, line []byte) ([]byte, error))
 		}
 	}
 	if readErr != nil && !errors.Is(readErr, io.EOF) {
-		return errors.Join(readErr, out.Flush())
+		return errors.Join(ofFile(args, readErr), out.Flush())
 	}
 	return out.Flush()
 }
@@ -272,7 +287,7 @@ func (a *app) tokenizerDecodeCmd() *cobra.Command {
 			return a.mapLines(args, func(dst, line []byte) ([]byte, error) {
 				var in struct{ IDs []int32 }
 				if err := json.Unmarshal(line, &in); err != nil {
-					return nil, fmt.Errorf("not JSON: %w", err)
+					return nil, corpus.Reason(err)
 				}
 				ids, err := check(in.IDs)
 				if err != nil {
@@ -318,7 +333,7 @@ func (a *app) tokenizerCountCmd() *cobra.Command {
 			return a.mapLines(args, func(dst, line []byte) ([]byte, error) {
 				var in struct{ Text *string }
 				if err := json.Unmarshal(line, &in); err != nil {
-					return nil, fmt.Errorf("not JSON: %w", err)
+					return nil, corpus.Reason(err)
 				}
 				if in.Text == nil {
 					return nil, errors.New(`no "text"`)

@@ -43,6 +43,38 @@ func TestReadNamesTheLineThatIsWrong(t *testing.T) {
 	assert.ErrorContains(t, last, "line 3")
 }
 
+func TestWhatIsNoDocumentIsToldInWordsOfJSON(t *testing.T) {
+	for line, want := range map[string]string{
+		`{"id":"a"}`:                `not a document: it has no "text"`,
+		`{"text":null}`:             `not a document: it has no "text"`,
+		`{"text":5}`:                `not a document: "text" is of type number: want a text`,
+		`{"text":"a","url":["b"]}`:  `not a document: "url" is of type array: want a text`,
+		`{"text":"a","id":{"b":1}}`: `not a document: "id" is {"b":1}: want a text or a number`,
+		`["a"]`:                     `not a document: it is of type array: want an object such as {"text": "..."}`,
+		`hello`:                     `not a document: not JSON: invalid character 'h' looking for beginning of value`,
+	} {
+		_, err := Parse([]byte(line))
+		assert.EqualError(t, err, want)
+	}
+}
+
+func TestAnIDMayBeANumber(t *testing.T) {
+	for line, want := range map[string]string{`{"id":17,"text":""}`: "17", `{"id":-1.5,"text":""}`: "-1.5", `{"id":null,"text":""}`: "", `{"text":""}`: "", `{"id":"é\n","text":""}`: "é\n"} {
+		d, err := Parse([]byte(line))
+		require.NoError(t, err)
+		assert.Equal(t, want, d.ID)
+	}
+}
+
+func TestAByteOrderMarkAndLineEndsOfWindowsAreNotPartOfADocument(t *testing.T) {
+	var texts []string
+	for d, err := range Read(strings.NewReader("\xef\xbb\xbf{\"text\":\"a\"}\r\n{\"text\":\"b\"}\r\n")) {
+		require.NoError(t, err)
+		texts = append(texts, d.Text)
+	}
+	assert.Equal(t, []string{"a", "b"}, texts)
+}
+
 func TestALongLineIsAnErrorAndNotAllOfMemory(t *testing.T) {
 	endless := io.MultiReader(strings.NewReader("{}\n"), zeros{})
 	var last error

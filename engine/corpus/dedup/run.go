@@ -117,10 +117,10 @@ func (r *Result) Close() error { return r.spool.close() }
 func textOf(line []byte) (string, error) {
 	var d struct{ Text *string }
 	if err := json.Unmarshal(line, &d); err != nil {
-		return "", fmt.Errorf("not a document: %w", err)
+		return "", corpus.NoDocument(err)
 	}
 	if d.Text == nil {
-		return "", errors.New(`not a document: no "text"`)
+		return "", corpus.NoDocument(corpus.ErrNoText)
 	}
 	return *d.Text, nil
 }

@@ -87,7 +87,14 @@ func collect(ctx context.Context, f Source, o Options) (c *Collector, err error)
 	}()
 	c = NewCollector(o)
 	if f.Archive {
-		return c, c.AddArchive(stoppable{ctx, r})
+		source := &stoppable{ctx: ctx, r: r}
+		err := c.AddArchive(source)
+		if err != nil && source.err == nil { // all of it could be read
+			c.archive.files++
+			c.damaged = append(c.damaged, fmt.Sprintf("%s is damaged, and what follows is not counted: %v", clean(name), err))
+			err = nil
+		}
+		return c, err
 	}
 	for d, err := range documents.Read(f.Name, r) {
 		if err == nil {
@@ -102,15 +109,20 @@ func collect(ctx context.Context, f Source, o Options) (c *Collector, err error)
 	return c, nil
 }
 
-// A stoppable reader fails when its context has ended.
+// A stoppable reader fails when its context has ended, and remembers why it failed.
 type stoppable struct {
 	ctx context.Context
 	r   io.Reader
+	err error
 }
 
-func (s stoppable) Read(p []byte) (int, error) {
+func (s *stoppable) Read(p []byte) (n int, err error) {
 	if s.ctx.Err() != nil {
-		return 0, context.Cause(s.ctx)
+		s.err = context.Cause(s.ctx)
+		return 0, s.err
 	}
-	return s.r.Read(p)
+	if n, err = s.r.Read(p); err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -69,10 +70,24 @@ func TestWhatCannotBeReadIsNamed(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = Collect(t.Context(), []Source{sourceOf("a.txt", nil)}, Options{})
 	require.ErrorContains(t, err, "a.txt")
-	archive := sourceOf("a.warc", []byte("no archive at all"))
-	archive.Archive = true
+	archive := sourceOf("a.warc", nil)
+	archive.Archive, archive.Open = true, func(context.Context) (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(broken)), nil }
 	_, err = Collect(t.Context(), []Source{archive}, Options{})
-	require.ErrorContains(t, err, "a.warc: record 1")
+	require.ErrorIs(t, err, broken)
+}
+
+func TestADamagedArchiveIsCountedUpToItsDamageAndTold(t *testing.T) {
+	whole := archiveOf("HTTP/1.1 200 OK\r\n\r\nx", "HTTP/1.1 200 OK\r\n\r\ny")
+	cut, none := sourceOf("a.warc", whole[:len(whole)-8]), sourceOf("b.warc", []byte("no archive at all"))
+	cut.Archive, none.Archive = true, true
+	c, err := Collect(t.Context(), []Source{cut, none}, Options{})
+	require.NoError(t, err)
+	r := c.Report("x", nil)
+	assert.Equal(t, int64(2), r.Archive.Pages.Documents)
+	assert.Equal(t, 2, r.Archive.Files)
+	require.Len(t, r.Warnings, 2)
+	assert.Contains(t, r.Warnings[0], "a.warc is damaged, and what follows is not counted: ")
+	assert.Contains(t, r.Warnings[1], "b.warc is damaged, and what follows is not counted: record 1")
 }
 
 func TestStepsAreReadFromTheirReports(t *testing.T) {

@@ -55,6 +55,7 @@ type Collector struct {
 	sampled    Row          // documents whose tokens were counted
 	longest    []Long
 	archive    archive
+	damaged    []string // archives, with what is wrong with them
 }
 
 // NewCollector makes a collector.
@@ -110,6 +111,7 @@ func (r *Row) merge(o Row) {
 // Merge takes in what another collector of the same options has seen.
 func (c *Collector) Merge(o *Collector) {
 	c.files += o.files
+	c.damaged = append(c.damaged, o.damaged...)
 	c.whole.merge(o.whole)
 	c.characters += o.characters
 	c.without += o.without

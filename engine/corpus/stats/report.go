@@ -74,7 +74,7 @@ func (c *Collector) Report(name string, steps []Step) *Report {
 	for _, s := range steps {
 		r.Steps = append(r.Steps, s.tidy())
 	}
-	r.Warnings = append([]string{}, warnings(r.Steps, c.whole)...)
+	r.Warnings = append(append([]string{}, c.damaged...), warnings(r.Steps, c.whole)...)
 	return r
 }
 
