@@ -83,7 +83,7 @@ func TestADamagedArchiveIsCountedUpToItsDamageAndTold(t *testing.T) {
 	c, err := Collect(t.Context(), []Source{cut, none}, Options{})
 	require.NoError(t, err)
 	r := c.Report("x", nil)
-	assert.Equal(t, int64(2), r.Archive.Pages.Documents)
+	assert.Equal(t, int64(1), r.Archive.Pages.Documents)
 	assert.Equal(t, 2, r.Archive.Files)
 	require.Len(t, r.Warnings, 2)
 	assert.Contains(t, r.Warnings[0], "a.warc is damaged, and what follows is not counted: ")
