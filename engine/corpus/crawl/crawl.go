@@ -21,6 +21,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +51,7 @@ type Options struct {
 	MaxFile    int64          // bytes of an archive file: 1 GB
 	Level      int            // of gzip: 1
 	SyncEvery  time.Duration  // how much a power loss may make to be fetched again: 1 s
-	Previous   vfs.FS         // directory of an earlier crawl: what has not changed is not fetched again
+	Previous   vfs.FS         // directory of an earlier crawl: what it found is asked for again, and what has not changed is not sent again
 	Progress   func(Progress) // called now and then, and at the end
 	Every      time.Duration  // between calls of Progress: 200 ms
 	resolver   *net.Resolver  // for tests
@@ -185,10 +186,29 @@ func (c *crawl) begin(seeds []link) error {
 	if err := c.store.setShare(c.o.Share); err != nil {
 		return err
 	}
-	if err := c.store.commit(done{page: none}, nil, seeds); err != nil || c.o.Links == nil {
+	if err := c.store.commit(done{page: none}, nil, seeds); err != nil {
 		return err
 	}
+	if c.previous != nil {
+		if err := c.previous.links(c.again); err != nil {
+			return err
+		}
+	}
+	if c.o.Links == nil {
+		return nil
+	}
 	return c.store.takeIn(c.o.Links)
+}
+
+// again notes links of an earlier crawl, whose seeds may have been others.
+func (c *crawl) again(links []link) error {
+	links = slices.DeleteFunc(links, func(l link) bool {
+		return l.list && (c.o.NoSitemaps || !c.o.Scope.hasHost(split(l.url), c.store.hosts))
+	})
+	for i := range links {
+		links[i].seed = false
+	}
+	return c.store.commit(done{page: none}, nil, links)
 }
 
 func userAgent(o Options) string {

@@ -287,6 +287,31 @@ func TestASecondCrawlFetchesWhatChanged(t *testing.T) {
 	assert.Equal(t, map[string]int{"stored": 1, "unchanged": 2, "copy": 1}, p.Outcomes, "validators and links come from the second, in which they did not change")
 }
 
+// In the first crawl /c is found on /a, which then forgets it; /b, which has not changed, leads there still.
+func TestASecondCrawlLosesNoPageThatUnchangedOnesLeadTo(t *testing.T) {
+	s := newSite(t, map[string]string{"/": "<a href=/a>1</a><a href=/b>2</a><a href=/d>3</a>", "/a": "<a href=/c>3</a>", "/c": "c"})
+	s.mux["/b"] = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, "<html><a href=/c>1</a>")
+	}
+	first, second, o := vfs.NewMem(), vfs.NewMem(), quick(s.URL)
+	o.Workers = 1
+	run(t, first, o)
+	for _, now := range []http.HandlerFunc{
+		func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "another text") },
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) },
+	} {
+		s.mux["/a"] = now
+		o.Previous, second = first, vfs.NewMem()
+		run(t, second, o)
+		assert.Contains(t, paths(archive(t, second)), "/c")
+	}
+}
+
 func TestPagesThatHaveADateAreAskedForWithIt(t *testing.T) {
 	const date = "Thu, 26 Nov 2026 12:00:00 GMT"
 	s := newSite(t, nil)

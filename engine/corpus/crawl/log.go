@@ -159,6 +159,17 @@ func (c *cursor) link() link {
 	return link{seed: flags&1 != 0, list: flags&2 != 0, foreign: flags&4 != 0, depth: int(c.number() & (1<<31 - 1)), hops: int(c.number() & (1<<31 - 1)), url: c.string()}
 }
 
+// links reads an L record from behind its kind.
+func (c *cursor) links() (links []link) {
+	c.number()
+	for c.err == nil && c.pos < len(c.b) {
+		if l := c.link(); c.err == nil {
+			links = append(links, l)
+		}
+	}
+	return links
+}
+
 func (c *cursor) done() done {
 	d := done{page: uint32(c.number()), outcome: outcome(c.number()), status: int(c.number() & (1<<16 - 1)), date: time.UnixMicro(int64(c.number())).UTC()}
 	d.at.File, d.at.Offset = int(c.number()&(1<<31-1)), int64(c.number()&(1<<62-1))

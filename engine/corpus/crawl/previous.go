@@ -11,21 +11,16 @@ import (
 
 // previous is an earlier crawl, which is only read. The nil previous knows nothing.
 type previous struct {
+	fsys   vfs.FS
 	reader vfs.Reader
-	pages  map[xxh3.Uint128]places
-}
-
-// places are where the log speaks of a page.
-type places struct {
-	done  int64   // of its P record
-	links []int64 // of the L records with what it led to first
+	end    int64                  // of what counts in its log
+	pages  map[xxh3.Uint128]int64 // offsets of the P records of pages that were archived
 }
 
 // seenBefore is what an earlier crawl knows of a page.
 type seenBefore struct {
 	known bool
 	url   string
-	links []int64
 	done
 }
 
@@ -38,27 +33,19 @@ func openPrevious(fsys vfs.FS) (*previous, error) {
 	if err != nil {
 		return nil, fmt.Errorf("earlier crawl: %w", err)
 	}
-	p := &previous{reader: r, pages: map[xxh3.Uint128]places{}}
+	p := &previous{fsys: fsys, reader: r, end: end, pages: map[xxh3.Uint128]int64{}}
 	var prints []xxh3.Uint128
-	led := map[uint32][]int64{}
 	_, err = scan(r, end, func(kind byte, offset int64, c *cursor) error {
 		switch kind {
 		case kindLinks:
-			from := uint32(c.number())
-			if from != none {
-				led[from] = append(led[from], offset)
-			}
-			for c.err == nil && c.pos < len(c.b) {
-				if l := c.link(); c.err == nil {
-					prints = append(prints, fingerprint(l.url))
-				}
+			for _, l := range c.links() {
+				prints = append(prints, fingerprint(l.url))
 			}
 		case kindPage:
 			d := c.done()
 			if c.err == nil && d.size > 0 && int(d.page) < len(prints) {
-				p.pages[prints[d.page]] = places{offset, led[d.page]}
+				p.pages[prints[d.page]] = offset
 			}
-			delete(led, d.page)
 		}
 		return nil
 	})
@@ -81,34 +68,28 @@ func (p *previous) page(url string) (before seenBefore) {
 		return before
 	}
 	buffer := make([]byte, maxDone)
-	n, _ := p.reader.ReadAt(buffer, at.done)
+	n, _ := p.reader.ReadAt(buffer, at)
 	c := &cursor{b: buffer[:n], pos: 1}
 	d := c.done()
 	if c.err != nil {
 		return before
 	}
-	return seenBefore{known: true, url: url, links: at.links, done: d}
+	return seenBefore{known: true, url: url, done: d}
 }
 
-// links are what a page led to first.
-func (p *previous) links(before seenBefore) (links []link, err error) {
-	for _, at := range before.links {
-		var head [4]byte
-		if _, err := p.reader.ReadAt(head[:], at-8); err != nil {
-			return nil, fmt.Errorf("earlier crawl: %w", err)
-		}
-		size := min(uint32(head[0])|uint32(head[1])<<8|uint32(head[2])<<16|uint32(head[3])<<24, maxRecord)
-		payload := make([]byte, size)
-		if _, err := p.reader.ReadAt(payload, at); err != nil {
-			return nil, fmt.Errorf("earlier crawl: %w", err)
-		}
-		c := &cursor{b: payload, pos: 1}
-		c.number()
-		for c.err == nil && c.pos < len(c.b) {
-			if l := c.link(); c.err == nil {
-				links = append(links, link{url: l.url, list: l.list})
-			}
-		}
+// links gives all that the earlier crawl found, some at a time. The log has a link where it was found first only, so what a page that
+// has not changed leads to cannot be told otherwise.
+func (p *previous) links(visit func([]link) error) error {
+	r, err := p.fsys.Open(LogName)
+	if err != nil {
+		return fmt.Errorf("earlier crawl: %w", err)
 	}
-	return links, nil
+	defer r.Close()
+	_, err = scan(r, p.end, func(kind byte, _ int64, c *cursor) error {
+		if kind != kindLinks {
+			return nil
+		}
+		return visit(c.links())
+	})
+	return err
 }

@@ -37,15 +37,10 @@ func (w *worker) encode(d *warc.Draft, r *response) []byte {
 	return records
 }
 
-// unchanged ends a page that is as it was in an earlier crawl, and goes where that page led.
+// unchanged ends a page that is as it was in an earlier crawl, whose links were taken in at the start.
 func (w *worker) unchanged(j job, d done, l link, r *response, before seenBefore, sent report) {
 	revisit := warc.Revisit(r.date, l.url, warc.ProfileNotModified, before.url, before.date, before.digest, r.head())
 	d.outcome, d.digest, d.validators = outcomeUnchanged, before.digest, before.validators
 	d.date = before.date // when the copy was made that stands in an archive
-	links, err := w.previous.links(before)
-	w.fail(err)
-	for i := range links {
-		links[i].depth = l.depth + 1
-	}
-	w.end(j, d, w.encode(&revisit, r), links, sent)
+	w.end(j, d, w.encode(&revisit, r), nil, sent)
 }

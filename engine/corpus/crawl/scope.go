@@ -35,7 +35,7 @@ func (s *Scope) outside(p place, depth int, hosts map[string]bool) string {
 	if s.MaxDepth >= 0 && depth > s.MaxDepth {
 		return "depth"
 	}
-	if !s.AnyHost && !hosts[p.host] && !s.named(p.hostname()) {
+	if !s.hasHost(p, hosts) {
 		return "host"
 	}
 	if len(s.Prefixes) > 0 && !anyOf(s.Prefixes, func(prefix string) bool { return strings.HasPrefix(p.text, prefix) }) {
@@ -48,6 +48,10 @@ func (s *Scope) outside(p place, depth int, hosts map[string]bool) string {
 		return "exclude"
 	}
 	return ""
+}
+
+func (s *Scope) hasHost(p place, hosts map[string]bool) bool {
+	return s.AnyHost || hosts[p.host] || s.named(p.hostname())
 }
 
 func (s *Scope) named(host string) bool {

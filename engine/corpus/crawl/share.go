@@ -89,9 +89,8 @@ func (s *store) writeForeign() error {
 			if kind != kindLinks {
 				return nil
 			}
-			c.number()
-			for c.err == nil && c.pos < len(c.b) {
-				if l := c.link(); c.err == nil && l.foreign {
+			for _, l := range c.links() {
+				if l.foreign {
 					if err := lines.Encode(foreignLink{l.url, l.depth, l.hops, l.seed, l.list}); err != nil {
 						return err
 					}

@@ -341,6 +341,18 @@ func TestTruncatedPagesSaySo(t *testing.T) {
 	assert.Contains(t, string(b), "\r\nWARC-Truncated: length\r\n")
 }
 
+func TestAnEmptyBodyIsEmptyInAnyEncoding(t *testing.T) {
+	for _, encoding := range []string{"gzip", "br", "zstd", "deflate"} {
+		s := newSite(t, nil)
+		s.mux["/"] = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", encoding)
+			w.Header().Set("Content-Type", "text/html")
+		}
+		assert.Equal(t, map[string]int{"empty": 1}, run(t, vfs.NewMem(), quick(s.URL)).Outcomes, encoding)
+		assert.Equal(t, 1, s.count("/"), encoding)
+	}
+}
+
 func TestHugeRobotsAndSitemapsAreReadInPart(t *testing.T) {
 	s := newSite(t, map[string]string{"/": "<a href=/a>1</a><a href=/z>2</a>", "/a": "a", "/z": "z"})
 	s.mux["/robots.txt"] = raw(func(w io.Writer) {

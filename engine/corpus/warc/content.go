@@ -19,7 +19,7 @@ const maxEncodings = 2
 // maxZstdWindow is what RFC 9659 lets a content encoding ask for.
 const maxZstdWindow = 8 << 20
 
-// DecodeContent undoes the values of Content-Encoding. It streams; the caller bounds what comes out.
+// DecodeContent undoes the values of Content-Encoding. It streams; the caller bounds what comes out. No bytes are none in any encoding.
 func DecodeContent(r io.Reader, encodings []string) (io.ReadCloser, error) {
 	var list []string
 	for e := range strings.SplitSeq(strings.ToLower(strings.Join(encodings, ",")), ",") {
@@ -29,6 +29,13 @@ func DecodeContent(r io.Reader, encodings []string) (io.ReadCloser, error) {
 	}
 	if len(list) > maxEncodings {
 		return nil, fmt.Errorf("body with %d content encodings, at most %d", len(list), maxEncodings)
+	}
+	if len(list) > 0 {
+		in := bufio.NewReader(r)
+		if _, err := in.Peek(1); err == io.EOF {
+			return io.NopCloser(in), nil
+		}
+		r = in
 	}
 	closed := io.NopCloser(r)
 	for i := len(list) - 1; i >= 0; i-- {

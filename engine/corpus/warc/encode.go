@@ -57,13 +57,6 @@ func Info(date time.Time, fields Header) Draft {
 	return Draft{Type: TypeInfo, Date: date, ContentType: "application/warc-fields", Block: b.Bytes()}
 }
 
-// Metadata is a metadata record about another one.
-func Metadata(date time.Time, uri, about string, fields Header) Draft {
-	d := Info(date, fields)
-	d.Type, d.URI, d.Extra = TypeMetadata, uri, Header{{"WARC-Refers-To", "<" + about + ">"}}
-	return d
-}
-
 // Conversion is a conversion record: the text of a page, as in Common Crawl's WET files.
 func Conversion(date time.Time, uri, from string, text []byte) Draft {
 	return Draft{Type: TypeConversion, Date: date, URI: uri, ContentType: "text/plain", Block: text, Payload: Digest(text),

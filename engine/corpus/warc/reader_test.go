@@ -258,6 +258,25 @@ func TestAnEmptyFileHasNoRecords(t *testing.T) {
 	assert.Empty(t, readAll(t, nil))
 }
 
+func TestDatesAreAsPreciseAsTheyAre(t *testing.T) {
+	for text, want := range map[string]time.Time{
+		"2026":                           time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		"2026-11":                        time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+		"2026-11-26":                     time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC),
+		"2026-11-26T12:34Z":              time.Date(2026, 11, 26, 12, 34, 0, 0, time.UTC),
+		"2026-11-26T12:34:56Z":           time.Date(2026, 11, 26, 12, 34, 56, 0, time.UTC),
+		"2026-11-26T12:34:56.123456789Z": time.Date(2026, 11, 26, 12, 34, 56, 123456789, time.UTC),
+	} {
+		got, err := Header{{"WARC-Date", text}}.Date()
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	for _, text := range []string{"", "today", "2026-13", "20261126123456"} {
+		_, err := Header{{"WARC-Date", text}}.Date()
+		assert.ErrorIs(t, err, ErrFormat, text)
+	}
+}
+
 func TestDamageIsReported(t *testing.T) {
 	good := record("1.1", "resource", "", "0123456789")
 	for name, c := range map[string]struct {

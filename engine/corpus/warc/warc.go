@@ -72,14 +72,18 @@ func (h Header) URI() string { return bare(h.Get("WARC-Target-URI")) }
 // Truncated is why the block is incomplete, or "".
 func (h Header) Truncated() string { return h.Get("WARC-Truncated") }
 
-// Date is when the record was captured.
+// precisions are how exact WARC 1.1 lets a date be: all that W3C's date and time formats know.
+var precisions = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", time.DateOnly, "2006-01", "2006"}
+
+// Date is when the record was captured, or when the time began of which it says so.
 func (h Header) Date() (time.Time, error) {
 	s := h.Get("WARC-Date")
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%w: WARC-Date %q is not a time of RFC 3339", ErrFormat, s)
+	for _, layout := range precisions {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
 	}
-	return t, nil
+	return time.Time{}, fmt.Errorf("%w: WARC-Date %.40q is no date such as 2026-01-02T03:04:05Z", ErrFormat, s)
 }
 
 // length is the size of the block.

@@ -27,7 +27,6 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 			Extra: Header{{"WARC-Concurrent-To", "<" + response.Identify() + ">"}}},
 		Revisit(day, "http://example.org/again", ProfileSamePayload, "http://example.org/", day, Digest(page), []byte("HTTP/1.1 200 OK\r\n\r\n")),
 		Conversion(day, "http://example.org/", response.ID, []byte("é")),
-		Metadata(day, "http://example.org/", response.ID, Header{{"depth", "2"}}),
 	}
 	for _, e := range []*Encoder{{}, {Gzip: true}, {Gzip: true, Level: 9}} {
 		var b []byte
