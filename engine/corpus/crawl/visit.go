@@ -46,7 +46,7 @@ func (w *worker) askRobots(ctx context.Context, j job) {
 	}
 	sent := report{sent: true}
 	for hop := range maxRobotsHops + 1 {
-		r, err := w.fetcher.get(ctx, u, validators{}, robots.MaxSize, w.body, func(r *response) bool { return r.status/100 == 2 })
+		r, err := w.fetcher.get(ctx, u, validators{}, robots.MaxSize+1, w.body, func(r *response) bool { return r.status/100 == 2 })
 		if err != nil {
 			if hop == 0 && errors.Is(err, ErrAddress) {
 				w.frontier.setRules(j, robots.Rules{}, true, report{}) // its pages will meet the same refusal

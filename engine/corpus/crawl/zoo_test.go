@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"forja/engine/corpus/robots"
 	"forja/engine/vfs"
 )
 
@@ -339,6 +340,13 @@ func TestTruncatedPagesSaySo(t *testing.T) {
 	b, err := io.ReadAll(z)
 	require.NoError(t, err)
 	assert.Contains(t, string(b), "\r\nWARC-Truncated: length\r\n")
+}
+
+// The limit is in the middle of a rule, and what is before it forbids everything.
+func TestARuleThatIsCutOffIsNone(t *testing.T) {
+	start, half := "User-agent: *\n#", "\nDisallow: /"
+	s := newSite(t, map[string]string{"/": "page", "/robots.txt": start + strings.Repeat("x", robots.MaxSize-len(start)-len(half)) + half + "private\n# more"})
+	assert.Equal(t, map[string]int{"stored": 1}, run(t, vfs.NewMem(), quick(s.URL)).Outcomes)
 }
 
 func TestAnEmptyBodyIsEmptyInAnyEncoding(t *testing.T) {
