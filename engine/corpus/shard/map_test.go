@@ -166,6 +166,7 @@ func TestParse(t *testing.T) {
 	}
 	assert.True(t, s.Has(11))
 	assert.False(t, s.Has(12))
+	assert.True(t, shard.Share{}.Has(7), "who names no share means all")
 }
 
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// A Share is one of equal parts of the work: Index, from 0, of Of.
+// A Share is one of equal parts of the work: Index, from 0, of Of. The zero Share is all of it, too.
 type Share struct{ Index, Of int }
 
 // All is the whole work.
@@ -33,4 +33,4 @@ func Parse(s string) (Share, error) {
 func (s Share) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Of) }
 
 // Has reports whether the k-th piece of work, from 0, belongs to the share.
-func (s Share) Has(k int) bool { return k%s.Of == s.Index }
+func (s Share) Has(k int) bool { return s.Of == 0 || k%s.Of == s.Index }
