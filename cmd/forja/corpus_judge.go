@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -53,17 +52,9 @@ func (f *judgeFlags) open() (*judge, error) {
 	return newJudge(s, f.only)
 }
 
-// languageCode is ISO 639, without a country.
-var languageCode = regexp.MustCompile(`^[a-z]{2,3}$`)
-
 // newJudge reads the files that a filter's keys name.
 func newJudge(s *recipe.Stage, only string) (*judge, error) {
 	j := &judge{config: filter.Config{Filter: s.Filter, Lists: &filter.Lists{}}, only: only}
-	for _, code := range s.Filter.Languages {
-		if !languageCode.MatchString(code) {
-			return nil, s.Errorf("filter.languages", "%q is no code of a language: want two or three small letters, such as en or pt", code)
-		}
-	}
 	lists, of := j.config.Lists, s.Filter.URL
 	var subwords map[string]bool
 	for _, l := range []struct {

@@ -71,10 +71,13 @@ func (a *app) end(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
 	if code == exitPreempted || code == exitInterrupted {
 		var on goesOn
+		var stage *sched.StageError
 		switch {
 		case errors.Is(err, train.ErrStopped): // the verb has said what was saved
 		case errors.As(err, &on):
 			a.talk.printf("stopped: the same command goes on")
+		case errors.As(err, &stage):
+			a.talk.printf("stopped: the same command goes on with stage %s", stage.Stage)
 		default:
 			a.talk.printf("stopped: the same command begins this stage again")
 		}
@@ -110,6 +113,8 @@ func exitCode(ctx context.Context, err error) int {
 			return exitInterrupted
 		}
 		return exitPreempted
+	case errors.As(err, &stage) && stage.Code == exitPreempted && errors.As(context.Cause(ctx), &stop) && stop.signal == os.Interrupt:
+		return exitInterrupted // what was told to this process, which told the stage
 	case errors.As(err, &stage) && stage.Code > 0:
 		return stage.Code
 	}

@@ -57,7 +57,11 @@ func (a *app) pipeline(ctx context.Context, r *recipe.Recipe, out string) ([]sch
 	if err := vfs.MkdirAll(d, "recipes"); err != nil {
 		return nil, err
 	}
+	written := map[string]int64{} // to each stage's log, before it is started
 	p.Command = func(s sched.Stage, resume bool) (sched.Command, error) {
+		if info, err := os.Stat(d.Path("stages/" + s.Name + ".log")); err == nil {
+			written[s.Name] = info.Size()
+		}
 		one, _ := r.Extract(s.Name, d.Path)
 		file := "recipes/" + s.Name + ".yaml"
 		if err := vfs.WriteFile(d, file, one.Marshal()); err != nil {
@@ -73,7 +77,7 @@ func (a *app) pipeline(ctx context.Context, r *recipe.Recipe, out string) ([]sch
 		},
 		Started: func(r sched.StageRecord, log string) {
 			a.talk.printf("── %s", r.Name)
-			stopTail = a.tail(d, log)
+			stopTail = a.tail(d, log, written[r.Name])
 		},
 		Stopping: func(r sched.StageRecord) { a.talk.printf("── %s: finishing its step and saving", r.Name) },
 		Finished: func(r sched.StageRecord) {
@@ -89,8 +93,8 @@ func (a *app) pipeline(ctx context.Context, r *recipe.Recipe, out string) ([]sch
 	return records, err
 }
 
-// tail copies what a stage writes to its log, from now on, until the returned function is called.
-func (a *app) tail(d *vfs.Disk, log string) (stop func()) {
+// tail copies what a stage writes to its log, behind what earlier attempts wrote, until the returned function is called.
+func (a *app) tail(d *vfs.Disk, log string, at int64) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	ended := false
@@ -100,7 +104,7 @@ func (a *app) tail(d *vfs.Disk, log string) (stop func()) {
 		if err != nil {
 			rel = log
 		}
-		_ = sched.Follow(ctx, d, filepath.ToSlash(rel), lineWriter{a.talk}, func() bool { return ctx.Err() != nil || ended })
+		_ = sched.Follow(ctx, d, filepath.ToSlash(rel), at, lineWriter{a.talk}, func() bool { return ctx.Err() != nil || ended })
 	}()
 	return func() {
 		time.Sleep(150 * time.Millisecond) // the last lines

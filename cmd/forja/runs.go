@@ -320,7 +320,7 @@ func (a *app) logsCmd() *cobra.Command {
 			return usagef("job %s has not been started yet", j.ID)
 		}
 		name := j.LogName()
-		return sched.Follow(c.Context(), d, name, a.stdout, func() bool {
+		return sched.Follow(c.Context(), d, name, 0, a.stdout, func() bool {
 			if !follow {
 				return true
 			}

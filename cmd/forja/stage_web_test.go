@@ -188,3 +188,12 @@ func TestRecipesSayWhatTheFlagsOfACrawlSay(t *testing.T) {
 		assert.Equal(t, want, got, k.Name)
 	})
 }
+
+func TestASecondAttemptOfAStageDoesNotShowTheFirst(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	for range 2 {
+		r := forja(t, "run", "web", "-o", out, "--now", "--crawl.seeds", "http://127.0.0.1:9/", "--crawl.contact", "me@example.org")
+		assert.Equal(t, exitFailed, r.code)
+		assert.Equal(t, 1, strings.Count(r.err, "no page was archived"), r.err)
+	}
+}

@@ -68,8 +68,10 @@ func (s *Stage) resolve() error {
 	switch s.Kind {
 	case "crawl":
 		rules = append(rules, required("crawl.seeds", "crawl.contact"))
-	case "extract", "filter":
+	case "extract":
 		rules = append(rules, required("data.path"))
+	case "filter":
+		rules = append(rules, required("data.path"), filterRules)
 	case "dedup":
 		rules = append(rules, required("data.path"), dedupRules)
 	case "corpus":

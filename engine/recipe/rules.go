@@ -6,6 +6,18 @@ import (
 	"slices"
 )
 
+// languageCode is ISO 639, without a country.
+var languageCode = regexp.MustCompile(`^[a-z]{2,3}$`)
+
+func filterRules(s *Stage) error {
+	for _, code := range s.Filter.Languages {
+		if !languageCode.MatchString(code) {
+			return s.Errorf("filter.languages", "%q is no code of a language: want two or three small letters, such as en or pt", code)
+		}
+	}
+	return nil
+}
+
 func dedupRules(s *Stage) error {
 	if d := s.Dedup; d.Bands*d.Rows > 4096 {
 		return s.Errorf("dedup.bands", "%d bands of %d rows are %d hash functions: there are at most 4096", d.Bands, d.Rows, d.Bands*d.Rows)

@@ -50,6 +50,7 @@ func TestKeysOfSectionsWithinSectionsAreChecked(t *testing.T) {
 		"kind: filter\ndata: {path: x}\nfilter: {gopher_quality: {min_word: 3}}": `did you mean "min_words"?`,
 		"kind: filter\ndata: {path: x}\nfilter: {fineweb: {list_ratio: -1}}":     "filter.fineweb.list_ratio: -1 is too small",
 		"kind: filter\ndata: {path: x}\nfilter: {fineweb: 3}":                    "filter.fineweb accepts: char_dup_ratio",
+		"kind: filter\ndata: {path: x}\nfilter: {languages: [en, pt-BR]}":        `"pt-BR" is no code of a language`,
 		"kind: filter":                         "filter needs data.path",
 		"kind: crawl\ncrawl: {seeds: [a.org]}": "crawl needs crawl.contact",
 		"kind: dedup\ndata: {path: x}\ndedup: {bands: 1000, rows: 10}":                "10000 hash functions",

@@ -10,10 +10,9 @@ import (
 	"forja/engine/vfs"
 )
 
-// Follow copies a growing file to w from the beginning until it has nothing new and ended reports true, or ctx ends, which
-// is no error. A file that does not exist yet is waited for.
-func Follow(ctx context.Context, fsys vfs.FS, name string, w io.Writer, ended func() bool) error {
-	var at int64
+// Follow copies a growing file to w, from a place in bytes on, until it has nothing new and ended reports true, or ctx ends,
+// which is no error. A file that does not exist yet is waited for.
+func Follow(ctx context.Context, fsys vfs.FS, name string, at int64, w io.Writer, ended func() bool) error {
 	for {
 		last := ended() // asked before reading, so that nothing written before the end is missed
 		n, err := copyFrom(fsys, name, at, w)

@@ -310,6 +310,6 @@ func TestRealPipelineStopsAndResumes(t *testing.T) {
 	assert.Equal(t, []int{1, 2}, []int{records[0].Attempts, records[1].Attempts})
 	assert.Greater(t, records[1].Seconds, .2, "both attempts")
 	var log strings.Builder
-	require.NoError(t, Follow(t.Context(), fsys, "stages/b.log", &log, func() bool { return true }))
+	require.NoError(t, Follow(t.Context(), fsys, "stages/b.log", 0, &log, func() bool { return true }))
 	assert.Equal(t, "child begins\nchild begins\n", log.String())
 }
