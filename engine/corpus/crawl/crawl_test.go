@@ -452,6 +452,21 @@ func TestTheLastByteOfTheLogMayBeAnything(t *testing.T) {
 	}
 }
 
+// What a sync has made safe is not thrown away because the disk forgot a bit of the log.
+func TestALogThatRottedIsRefusedAndTheArchiveKept(t *testing.T) {
+	s, want := chain(t, 15)
+	m, o := vfs.NewMem(), quick(s.URL+"/0")
+	o.SyncEvery, o.Delay = time.Millisecond, time.Millisecond
+	run(t, m, o)
+	for _, at := range []int{0, 10, 100} {
+		disk := m.Crash(rand.New(rand.NewPCG(0, 0)), 1)
+		disk.Damage(LogName, func(b []byte) []byte { b = bytes.Clone(b); b[at] ^= 1; return b })
+		_, err := Run(t.Context(), disk, o)
+		assert.ErrorContains(t, err, "damaged", "byte %d", at)
+		assert.Equal(t, want, paths(archive(t, disk)))
+	}
+}
+
 // What a sync has made safe is neither lost nor fetched again when the power fails.
 func TestSyncedPagesAreDone(t *testing.T) {
 	m := vfs.NewMem()

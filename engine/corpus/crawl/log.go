@@ -2,6 +2,7 @@ package crawl
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,7 +30,8 @@ const LogName = "crawl.log"
 //	S  everything before is on the disk, in the archive too
 //
 // The n-th link of the log is page number n. A record counts if all before it count and its sum is right, and, for pages
-// behind the last S, if the archive holds their bytes.
+// behind the last S, if the archive holds their bytes. What a power loss leaves behind the last record that counts is cut off; damage
+// before it is refused.
 const (
 	maxRecord = 4 << 20
 	kindLinks = 'L'
@@ -253,6 +255,14 @@ func recoverLog(fsys vfs.FS, archive warc.ArchiveOptions) (end int64, at warc.Po
 	if err != nil {
 		return 0, at, err
 	}
+	// Where the power failed in the middle of a sync, one S may stand behind what is lost. A second is written only when all before the
+	// first is safe.
+	if n, err := syncsBehind(r, end); err != nil {
+		return 0, at, err
+	} else if n > 1 {
+		return 0, at, fmt.Errorf("%s is damaged at byte %d, in what was safe: bring it back from a copy, or begin anew elsewhere; the archive is untouched",
+			fsys.Path(LogName), end)
+	}
 	for _, t := range unsure {
 		if !archived(fsys, archive, t.done) {
 			return t.start, at, nil
@@ -261,6 +271,23 @@ func recoverLog(fsys vfs.FS, archive warc.ArchiveOptions) (end int64, at warc.Po
 	}
 	return end, at, nil
 }
+
+// syncsBehind counts the S records behind a place.
+func syncsBehind(r vfs.Reader, at int64) (n int, err error) {
+	in, mark := io.NewSectionReader(r, at, r.Size()-at), syncRecord()
+	buffer, kept := make([]byte, 1<<18), 0
+	for {
+		got, err := io.ReadFull(in, buffer[kept:])
+		b := buffer[:kept+got]
+		n += bytes.Count(b, mark)
+		if err != nil {
+			return n, unlessEnd(err)
+		}
+		kept = copy(buffer, b[len(b)-len(mark)+1:])
+	}
+}
+
+func syncRecord() []byte { return frame(nil, func(b []byte) []byte { return append(b, kindSync) }) }
 
 func behind(d done) warc.Position {
 	return warc.Position{File: d.at.File, Offset: d.at.Offset + d.size}

@@ -324,7 +324,7 @@ func (s *store) sync() error {
 	if err := s.archive.Sync(); err != nil {
 		return err
 	}
-	if _, err := s.log.Write(frame(nil, func(b []byte) []byte { return append(b, kindSync) })); err != nil {
+	if _, err := s.log.Write(syncRecord()); err != nil {
 		return err
 	}
 	if err := s.log.Sync(); err != nil {
