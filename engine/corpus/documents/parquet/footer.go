@@ -17,6 +17,10 @@ const maxFooter = 256 << 20
 // much larger in memory.
 const maxNodes = 2 << 20
 
+// freeRows are how many rows a file may have whatever its size; beyond them, eight for each of its bytes: a few bytes can claim
+// billions of empty ones, and a text has a bit at least.
+const freeRows = 16 << 20
+
 // Numbers of the format.
 const (
 	typeByteArray = 6
@@ -118,6 +122,9 @@ func readFooter(at io.ReaderAt, size int64) (leaves []leaf, groups []group, err 
 	}
 	if r.at != len(b) {
 		return nil, nil, fmt.Errorf("footer: %d bytes too many: signed, or damaged", len(b)-r.at)
+	}
+	if total > freeRows && total/8 > size {
+		return nil, nil, fmt.Errorf("%d rows in a file of %d bytes, which are no texts", total, size)
 	}
 	for i, g := range groups {
 		if g.rows < 0 || len(g.chunks) != len(leaves) {

@@ -69,6 +69,24 @@ func TestAFooterTakesABoundedMemory(t *testing.T) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<30))
 }
 
+// A run of values that are not there takes a few bytes, whatever its length.
+func TestAFileHasNoMoreRowsThanItsSizeIsWorth(t *testing.T) {
+	file := func(rows int64) ([]byte, error) {
+		var b bytes.Buffer
+		w, err := NewWriter(&b, Column{"text", true})
+		require.NoError(t, err)
+		require.NoError(t, w.Write([]string{""}))
+		w.rows, w.columns[0].run, w.columns[0].count = rows, uint64(rows), rows
+		require.NoError(t, w.Close())
+		_, err = Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		return b.Bytes(), err
+	}
+	_, err := file(freeRows)
+	require.NoError(t, err)
+	b, err := file(1 << 30)
+	require.Error(t, err, "%d bytes", len(b))
+}
+
 // Every compression, on bytes of strangers that say how much they are.
 func FuzzDecompress(f *testing.F) {
 	z, err := zstd.NewWriter(nil)
