@@ -93,11 +93,15 @@ func (m *Map) Run(ctx context.Context) (sum Report, err error) {
 			mine = append(mine, t)
 		}
 	}
+	have, err := m.outputs(ctx)
+	if err != nil {
+		return sum, err
+	}
 	for i, t := range mine {
 		if ctx.Err() != nil {
 			return sum, context.Cause(ctx)
 		}
-		r, err := m.one(ctx, t, hash)
+		r, err := m.one(ctx, t, hash, have)
 		if err != nil {
 			return sum, err
 		}
@@ -109,14 +113,29 @@ func (m *Map) Run(ctx context.Context) (sum Report, err error) {
 	return sum, nil
 }
 
-// one makes one output, unless it is there.
-func (m *Map) one(ctx context.Context, t task, hash string) (Report, error) {
-	r, ok, err := readReport(ctx, m.Out, t.stem)
-	if err != nil {
-		return r, err
+// outputs are the names of all files where the outputs go.
+func (m *Map) outputs(ctx context.Context) (map[string]bool, error) {
+	files, err := m.Out.List(ctx)
+	have := map[string]bool{}
+	for _, f := range files {
+		have[f.Name] = true
 	}
-	if ok {
-		return r, m.fits(t, r, hash)
+	return have, err
+}
+
+// made gives the report on a task that is done: there is a marker, and what it speaks of is there too.
+func (m *Map) made(ctx context.Context, t task, hash string, have map[string]bool) (r Report, ok bool, err error) {
+	if r, ok, err = readReport(ctx, m.Out, t.stem); err == nil && ok {
+		err = m.fits(t, r, hash)
+	}
+	return r, ok && have[r.Output], err
+}
+
+// one makes one output, unless it is there.
+func (m *Map) one(ctx context.Context, t task, hash string, have map[string]bool) (Report, error) {
+	r, ok, err := m.made(ctx, t, hash, have)
+	if ok || err != nil {
+		return r, err
 	}
 	start := time.Now()
 	r = Report{Step: m.Step, Settings: hash, Input: t.in.Name, Size: t.in.Size, Output: t.stem + m.Ending, Files: 1}
@@ -164,12 +183,13 @@ func (m *Map) Each(ctx context.Context) (reports []Report, err error) {
 	if err != nil {
 		return nil, err
 	}
+	have, err := m.outputs(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var missing []string
 	for _, t := range tasks {
-		r, ok, err := readReport(ctx, m.Out, t.stem)
-		if err == nil && ok {
-			err = m.fits(t, r, hash)
-		}
+		r, ok, err := m.made(ctx, t, hash, have)
 		if err != nil {
 			return nil, err
 		}

@@ -109,6 +109,21 @@ func TestFilesThatAreDoneAreNotDoneAgain(t *testing.T) {
 	assert.Equal(t, 5, sum.Files)
 }
 
+func TestAFileThatIsGoneIsMadeAgainWhateverItsMarkerSays(t *testing.T) {
+	in, out := inputs(t, 3), store.In(vfs.NewMem())
+	m := upper(in, out, shard.All)
+	_, err := m.Run(t.Context())
+	require.NoError(t, err)
+	want := contents(t, out)
+	require.NoError(t, out.Remove(t.Context(), "d1/f1.out"))
+	_, err = m.Finished(t.Context())
+	require.ErrorContains(t, err, "d1/f1.in")
+	sum, err := m.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 3, sum.Files)
+	assert.Equal(t, want, contents(t, out))
+}
+
 func TestOtherSettingsAndOtherInputsAreRefused(t *testing.T) {
 	in, out := inputs(t, 2), store.In(vfs.NewMem())
 	m := upper(in, out, shard.All)

@@ -2,7 +2,7 @@
 //
 // Of every input file a [Map] makes one output file and then a marker, its [Report]. The k-th input of n shares belongs to
 // share k mod n. Work is done when all markers are there: a process that was killed is started again, and does what has no
-// marker yet. Since an output depends on its input and the settings only, it does no harm if two processes make the same.
+// marker yet, or whose file is gone. Since an output depends on its input and the settings only, it does no harm if two processes make the same.
 //
 // Deliberately absent: a coordinator, leases, and retries. Slurm, Kubernetes or a loop in a shell start processes better.
 package shard
