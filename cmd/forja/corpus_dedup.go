@@ -80,9 +80,6 @@ func (a *app) corpusDedupCmd() *cobra.Command {
 			return usagef("--shard %s: shares are of --step sign and --step remove; one process does --step merge between", w.share)
 		}
 		r, err := a.dedup(c.Context(), w, j, step, temp)
-		if errors.Is(err, shard.ErrSettings) {
-			return fmt.Errorf("%w\n   what dedup keeps depends on all files of --in: also a file that came, went or changed makes other settings", err)
-		}
 		if err != nil {
 			return err
 		}
@@ -128,7 +125,11 @@ func (a *app) dedup(ctx context.Context, at *workplace, j *dedup.Job, step, temp
 	if err != nil {
 		return r, err
 	}
-	return a.dedupShare(ctx, at, m)
+	r, err = a.dedupShare(ctx, at, m)
+	if errors.Is(err, shard.ErrSettings) {
+		err = fmt.Errorf("%w\n   what dedup keeps depends on all files that it reads: one that came, went or changed makes other settings, too", err)
+	}
+	return r, err
 }
 
 // dedupShare does a share of a map that has an ending of its own.

@@ -180,3 +180,24 @@ func TestAStoppedCrawlSaysThatItGoesOn(t *testing.T) {
 	assert.Equal(t, exitInterrupted, code)
 	assert.Equal(t, "stopped: the same command goes on\n", talk.String())
 }
+
+func TestHelpOfFiltersSaysTheirThresholds(t *testing.T) {
+	r := forja(t, "corpus", "filter", "--help")
+	assert.Regexp(t, `--filter\.gopher_quality\.min_words int +fewest words \(default 50\)`, r.stdout)
+	assert.Regexp(t, `--filter\.c4\.citations.*\(default true\)`, r.stdout)
+}
+
+func TestDedupSaysThatItsInputChanged(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	require.NoError(t, os.Mkdir(in, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(in, "a.jsonl"), []byte(`{"id":"1","text":"the forge is hot today"}`+"\n"), 0o600))
+	require.Equal(t, exitDone, forja(t, "corpus", "dedup", "--in", in, "--out", out).code)
+	require.NoError(t, os.WriteFile(filepath.Join(in, "b.jsonl"), []byte(`{"id":"2","text":"the forge is cold today"}`+"\n"), 0o600))
+	r := forja(t, "corpus", "dedup", "--in", in, "--out", out)
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.err, "one that came, went or changed")
+	r = forja(t, "corpus", "dedup", "--in", in, "--out", out, "--dedup.bands", "20")
+	assert.Contains(t, r.err, "made with other settings")
+	assert.NotContains(t, r.err, "one that came", "the flags are what changed")
+}

@@ -276,8 +276,12 @@ func writeStats(w io.Writer, r *stats.Report) {
 
 func stepRows(r *stats.Report) (rows [][]string) {
 	for _, s := range r.Steps {
+		read := size(s.Read.Bytes)
+		if s.Read.Bytes == 0 && s.Kept.Bytes > 0 { // nobody counted it
+			read = ""
+		}
 		rows = append(rows, []string{shorten(s.Step), stats.Grouped(s.Kept.Documents), stats.Grouped(s.Read.Documents), percentOf(s.Kept.Documents, s.Read.Documents),
-			size(s.Kept.Bytes), size(s.Read.Bytes)})
+			size(s.Kept.Bytes), read})
 	}
 	return rows
 }

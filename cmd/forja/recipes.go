@@ -85,6 +85,7 @@ func addSection(c *cobra.Command, into *[]setting, section string) {
 	for _, k := range recipe.Keys() {
 		if strings.HasPrefix(k.Name, section+".") {
 			c.Flags().Var(keyFlag{k, into}, k.Name, k.Doc)
+			c.Flags().Lookup(k.Name).DefValue = k.Default // for --help: there is no other recipe, as a rule
 		}
 	}
 }
