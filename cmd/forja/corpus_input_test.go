@@ -167,6 +167,9 @@ func TestACrawlThatArchivesNothingFails(t *testing.T) {
 		assert.Equal(t, exitUsage, r.code)
 		assert.Contains(t, r.err, says)
 	}
+	r = forja(t, "crawl", write(t, "seeds.txt", "http://127.0.0.1:9/"), "-o", filepath.Join(dir, "b"), "--contact", "me@example.org")
+	assert.Equal(t, exitUsage, r.code)
+	assert.Contains(t, r.err, "seeds.txt is a file: want URLs, or --seeds")
 	assert.NoDirExists(t, filepath.Join(dir, "b"))
 }
 

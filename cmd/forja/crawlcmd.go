@@ -155,6 +155,11 @@ func (f *crawlFlags) complete(args []string) (err error) {
 	if f.o.Seeds, err = f.starts(args); err != nil {
 		return err
 	}
+	for _, seed := range f.o.Seeds {
+		if !strings.Contains(seed, "://") && exists(seed) {
+			return usagef("%s is a file: want URLs, or --seeds with a file of them", seed)
+		}
+	}
 	if _, err := os.Stat(filepath.Join(f.out, crawl.LogName)); len(f.o.Seeds)+len(f.links) == 0 && err != nil {
 		return usagef("nothing to crawl: give URLs, or the directory of a crawl that was begun")
 	}
