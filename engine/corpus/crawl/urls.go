@@ -76,26 +76,30 @@ func Normalize(base *url.URL, ref string) (u *url.URL, ok bool) {
 	return u, len(u.String()) <= maxURL
 }
 
-func normalHost(u *url.URL) (string, bool) {
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+func normalHost(u *url.URL) (host string, ok bool) {
+	host = strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if strings.Contains(host, ":") {
 		a, err := netip.ParseAddr(host)
 		if err != nil || a.Zone() != "" {
 			return "", false
 		}
 		host = "[" + a.String() + "]"
-	} else if ascii, err := idna.Lookup.ToASCII(host); err == nil {
-		host = ascii
-	} else {
-		return "", false
-	}
-	if host == "" || strings.ContainsAny(host, "%/ ") || strings.Contains(host, "..") || oddAddress(host) {
+	} else if host, ok = normalName(host); !ok || oddAddress(host) {
 		return "", false
 	}
 	if p := u.Port(); p != "" && !(p == "80" && u.Scheme == "http" || p == "443" && u.Scheme == "https") {
 		host += ":" + p
 	}
 	return host, true
+}
+
+// domains are the names that browsers look up: those of IDNA, and those with underscores and hyphens where no registry would have them.
+var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false), idna.CheckHyphens(false), idna.VerifyDNSLength(true))
+
+// normalName is a host's name as name servers know it.
+func normalName(name string) (ascii string, ok bool) {
+	ascii, err := domains.ToASCII(name)
+	return ascii, err == nil && strings.Trim(ascii, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
 // oddAddress reports whether a host is an address of version 4 that is not written as four numbers: 2130706433 and 0x7f.1 are, to

@@ -43,6 +43,9 @@ func TestURLsHaveOneForm(t *testing.T) {
 		"/(S(short))/p":                    "http://example.org/(S(short))/p",
 		"http://127.0.0.1/":                "http://127.0.0.1/",
 		"http://1.example/":                "http://1.example/",
+		"http://some_one.Example.org/":     "http://some_one.example.org/",
+		"http://r3---sn-x.example.org/":    "http://r3---sn-x.example.org/",
+		"http://\uff41.example/":           "http://a.example/",
 		"/p?PHPSESSID=1&b=2&utm_source=x&a=1&fbclid=": "http://example.org/p?b=2&a=1",
 		"/p?":            "http://example.org/p",
 		"http://[::1]:/": "http://[::1]/",
@@ -58,6 +61,7 @@ func TestURLsHaveOneForm(t *testing.T) {
 	}
 	for _, ref := range []string{"mailto:a@b", "javascript:void(0)", "ftp://x/", "data:text/html,x", "http://", "http:///x", "http://u:p@x/", "http://x y/", "http://x/" + strings.Repeat("a", 3000),
 		"http://[::1%25eth0]/", "tel:1", "http://a..b/", "http:x",
+		"http://a<b/", "http://a%20b/", "http://a%2fb/", "http://a|b/", "http://xn--a.example/", "http://" + strings.Repeat("a", 64) + ".example/", "http://.example/",
 		"http://2130706433/", "http://0x7f000001/", "http://0x7f.1/", "http://127.1/", "http://0177.0.0.1/", "http://example.0/", "http://1.2.3.4.5/"} {
 		u, ok := Normalize(base, ref)
 		assert.False(t, ok, "%q is %v", ref, u)
