@@ -83,10 +83,11 @@ func pageOf(r *Record, limit int64) (p Page, err error) {
 	switch {
 	case int64(len(p.Body)) > limit:
 		p.Body, p.Truncated = p.Body[:limit], TruncatedLength
-	case errors.Is(err, io.ErrUnexpectedEOF) && p.Truncated == "":
-		p.Truncated = TruncatedDisconnect
-	case err != nil && p.Truncated == "":
+	case err == nil || p.Truncated != "":
+	case errors.Is(err, ErrDigest):
 		return p, fmt.Errorf("record %s: %w", p.ID, err)
+	default: // it breaks off, or its encoding does
+		p.Truncated = TruncatedDisconnect
 	}
 	return p, nil
 }

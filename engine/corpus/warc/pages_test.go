@@ -2,6 +2,7 @@ package warc
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -50,6 +51,30 @@ func TestThePagesOfAnArchive(t *testing.T) {
 		"http://x/bomb  length aaaaaaaaa", "http://x/text text/plain  texto"}, got)
 	_, err = pages(t, b[:len(b)-10], 1000)
 	assert.Error(t, err, "a file that ends in the middle of a record")
+}
+
+// What can be read of a body whose encoding breaks is a page that is cut, whatever breaks it.
+func TestBrokenBodiesAreKeptAsFarAsTheyGo(t *testing.T) {
+	var text strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&text, "line %d\n", i*i)
+	}
+	packed := zip(text.String())
+	copy(packed[len(packed)/2:], "\xff\xff\xff\xff\xff\xff\xff\xff")
+	sum := zip(text.String())
+	sum[len(sum)-8] ^= 1
+	for name, body := range map[string]string{
+		"Content-Encoding: gzip":     string(packed),
+		"content-encoding: gzip":     string(sum),
+		"Transfer-Encoding: chunked": fmt.Sprintf("%x\r\n%s\r\nzz\r\n", text.Len(), text.String()),
+	} {
+		all, err := pages(t, []byte(record("1.1", "response", "WARC-Date: 2026-01-02T03:04:05Z\r\nContent-Type: application/http\r\n", "HTTP/1.1 200 OK\r\n"+name+"\r\n\r\n"+body)), 10<<20)
+		require.NoError(t, err)
+		if assert.Len(t, all, 1, name) {
+			assert.Equal(t, TruncatedDisconnect, all[0].Truncated)
+			assert.True(t, len(all[0].Body) > 1000 && strings.HasPrefix(text.String()[:1000], string(all[0].Body[:1000])), name)
+		}
+	}
 }
 
 func TestHeadersThatServersSentAreMended(t *testing.T) {
