@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -220,20 +219,16 @@ func (a *app) chatsOfFile(config dialogue.Config, name, url string) chatResult {
 	defer in.Close()
 	r := chatsOfReader(config, filepath.Base(name), url, in)
 	if r.err != nil {
-		r.err = fmt.Errorf("%s: %w", name, r.err)
+		r.err = ofFile([]string{name}, r.err)
 	}
 	return r
 }
 
 // chatsOfReader finds the conversations of a file, packed or not, whose name is their ID.
 func chatsOfReader(config dialogue.Config, name, url string, in io.Reader) chatResult {
-	plain := name
-	if p, ok := strings.CutSuffix(name, ".gz"); ok {
-		z, err := gzip.NewReader(in)
-		if err != nil {
-			return chatResult{id: name, err: err}
-		}
-		in, plain = z, p
+	plain, in, err := unpack(name, in)
+	if err != nil {
+		return chatResult{id: name, err: err}
 	}
 	b, err := io.ReadAll(io.LimitReader(in, extract.MaxInput+1))
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -160,7 +159,7 @@ func (a *app) extractFile(ctx context.Context, name, url string) (corpus.Documen
 	defer in.Close()
 	d, err := extractDocument(ctx, filepath.Base(name), url, in)
 	if err != nil {
-		return d, fmt.Errorf("%s: %w", name, err)
+		return d, ofFile([]string{name}, err)
 	}
 	return d, nil
 }
@@ -172,13 +171,9 @@ func (u unreadable) Unwrap() error { return u.error }
 
 // extractDocument makes a document of a file, packed or not, whose name is its ID.
 func extractDocument(ctx context.Context, name, url string, in io.Reader) (corpus.Document, error) {
-	plain := name
-	if p, ok := strings.CutSuffix(name, ".gz"); ok {
-		z, err := gzip.NewReader(in)
-		if err != nil {
-			return corpus.Document{}, err
-		}
-		in, plain = z, p
+	plain, in, err := unpack(name, in)
+	if err != nil {
+		return corpus.Document{}, err
 	}
 	b, err := io.ReadAll(io.LimitReader(in, extract.MaxInput+1))
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -109,12 +111,26 @@ func filesOrStore(at *shareFlags) cobra.PositionalArgs {
 			return errors.New("needs a FILE (- is standard input), or --in and --out")
 		}
 		for _, name := range args {
+			if isFolder(name) {
+				return fmt.Errorf("%s is a folder: name its files, or give --in %s and --out", name, name)
+			}
 			if _, ours := documents.Stem(name); ours {
 				return fmt.Errorf("%s is a file of documents already: want what they are made of, such as HTML or WARC files", name)
 			}
 		}
 		return nil
 	}
+}
+
+// unpack undoes the gzip of a file, whatever it is called, and takes the ending of that off its name.
+func unpack(name string, in io.Reader) (plain string, out io.Reader, err error) {
+	plain = strings.TrimSuffix(name, ".gz")
+	buffered := bufio.NewReader(in)
+	if b, _ := buffered.Peek(2); !bytes.Equal(b, []byte{0x1f, 0x8b}) {
+		return plain, buffered, nil
+	}
+	z, err := gzip.NewReader(buffered)
+	return plain, z, err
 }
 
 // noFolder refuses a folder where one stream of documents is read.

@@ -71,6 +71,7 @@ func TestMistakesWithFilesAndFoldersOfACorpusAreNamedAndNothingIsMade(t *testing
 		"folder to dedup":        {"or give --in", []string{"dedup", in}},
 		"folder to explain":      {in + " is a folder", []string{"explain", in}},
 		"file and store":         {"leave out page.html", []string{"extract", "page.html", "--in", in, "--out", out}},
+		"folder to extract":      {in + " is a folder: name its files, or give --in", []string{"extract", in}},
 		"nothing to read":        {"needs a FILE", []string{"chat"}},
 		"documents to extract":   {"is a file of documents already", []string{"extract", docs}},
 		"documents as a text":    {"--jsonl tells the language of each", []string{"lang", docs}},
@@ -99,6 +100,24 @@ func TestMistakesWithFilesAndFoldersOfACorpusAreNamedAndNothingIsMade(t *testing
 		r := forja(t, "corpus", verb, docs)
 		assert.Equal(t, exitFailed, r.code)
 		assert.Equal(t, "error: "+docs+": line 1: not a document: \"text\" is of type number: want a text\n", r.err)
+	}
+}
+
+func TestPagesAreUnpackedWhateverTheirName(t *testing.T) {
+	page, err := os.ReadFile(packed(t, "page.html.gz", "<html><body><p>The forge is hot, and the iron is on the anvil.</p></body></html>"))
+	require.NoError(t, err)
+	for _, name := range []string{"page.html.gz", "page.html"} {
+		r := forja(t, "corpus", "extract", write(t, name, string(page)))
+		assert.Equal(t, exitDone, r.code, r.err)
+		assert.Equal(t, "The forge is hot, and the iron is on the anvil.\n", r.stdout)
+	}
+	r := forja(t, "corpus", "extract", write(t, "page.html.gz", "<html><body><p>The forge is hot, and the iron is on the anvil.</p></body></html>"))
+	assert.Equal(t, "The forge is hot, and the iron is on the anvil.\n", r.stdout, "as programs leave it that unpack on the way")
+	cut := write(t, "cut.html.gz", string(page[:len(page)-9]))
+	for _, verb := range []string{"extract", "chat"} {
+		r := forja(t, "corpus", verb, cut)
+		assert.Equal(t, exitFailed, r.code)
+		assert.Contains(t, r.err, "! "+cut+": unexpected EOF: the file is not whole")
 	}
 }
 
