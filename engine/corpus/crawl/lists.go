@@ -62,6 +62,7 @@ func parseList(body []byte) (l list, err error) {
 // parseXML walks a document. It looks at local names only: sites get name spaces wrong.
 func parseXML(d *xml.Decoder) (l list, err error) {
 	var path []string
+	text := "" // of the element that is open: only its end shows that no limit cut it
 	for len(l.pages)+len(l.lists) < maxListURLs {
 		token, err := d.RawToken() // keeps no stack of its own
 		if err == io.EOF {
@@ -80,6 +81,7 @@ func parseXML(d *xml.Decoder) (l list, err error) {
 					return l, errNoList
 				}
 			}
+			text = ""
 			if path = append(path, name); len(path) > maxDepthXML {
 				return l, fmt.Errorf("sitemap or feed: more than %d elements deep", maxDepthXML)
 			}
@@ -87,12 +89,13 @@ func parseXML(d *xml.Decoder) (l list, err error) {
 				l.atomLink(t)
 			}
 		case xml.EndElement:
-			if len(path) > 0 {
-				path = path[:len(path)-1]
+			if n := len(path); n >= 2 && text != "" {
+				l.text(path[0], path[n-2], path[n-1], text)
 			}
+			path, text = path[:max(0, len(path)-1)], ""
 		case xml.CharData:
-			if text := strings.TrimSpace(string(t)); text != "" && len(path) >= 2 {
-				l.text(path[0], path[len(path)-2], path[len(path)-1], text)
+			if trimmed := bytes.TrimSpace(t); len(trimmed) > 0 {
+				text = string(trimmed)
 			}
 		}
 	}

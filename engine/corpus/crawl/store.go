@@ -248,8 +248,9 @@ func (s *store) full() bool {
 func (s *store) hasAll() bool { return s.limit > 0 && s.archived() >= s.limit }
 
 // commit ends a page: its records go to the archive, then the links that are new and the page's end to the log, in one
-// write. Whatever the moment of a crash, recovery finds either both or neither: the log's last records count only if
-// the archive has their bytes. page is none for seeds. A page beyond the limit is left for another run.
+// write. Whatever the moment of a crash, recovery finds the page's end and its records, or neither: the log's last records count only
+// if the archive has their bytes. Links without the end of their page do no harm: it is fetched again. page is none for seeds. A
+// page beyond the limit is left for another run.
 func (s *store) commit(d done, records []byte, links []link) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -334,7 +335,7 @@ func (s *store) sync() error {
 	return nil
 }
 
-// close releases the files without making anything durable that sync has not.
+// close releases the files. Whether what came after the last sync is safe, it does not say.
 func (s *store) close() {
 	if s.archive != nil {
 		_ = s.archive.Close() // sync has reported what matters

@@ -236,6 +236,8 @@ func TestListsAreRead(t *testing.T) {
 		"Atom":           {atom, []string{"http://x/1"}, []string{"http://x/feed2"}},
 		"lines":          {"\ufeffhttp://x/1\r\nhttp://x/2\n\n", []string{"http://x/1", "http://x/2"}, nil},
 		"cut":            {`<urlset><url><loc>http://x/a</loc></url><url><lo`, []string{"http://x/a"}, nil},
+		"cut in a URL":   {`<urlset><url><loc>http://x/a</loc></url><url><loc>http://x/b`, []string{"http://x/a"}, nil},
+		"in CDATA":       {"<urlset><url><loc>\n<![CDATA[http://x/a?b&c]]>\n</loc></url>", []string{"http://x/a?b&c"}, nil},
 		"with an image":  {`<urlset><url><loc>http://x/a</loc><image:image><image:loc>http://x/i.png</image:loc></image:image></url></urlset>`, []string{"http://x/a"}, nil},
 		"another format": {`<svg><a/></svg>`, nil, nil},
 	} {
