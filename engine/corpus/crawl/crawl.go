@@ -93,10 +93,11 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Share.Index < 0 || o.Share.Index >= o.Share.Of {
 		return o, fmt.Errorf("crawl: share %s: want an index from 0, below the number of shares", o.Share)
 	}
-	if o.Workers < 0 || o.MaxPages < 0 || o.MaxBody < 0 || o.Delay < 0 || o.Scope.HostURLs < 0 {
-		return o, fmt.Errorf("crawl: workers %d, pages %d, body %d, delay %s, URLs of a host %d: none may be negative", o.Workers, o.MaxPages, o.MaxBody, o.Delay,
-			o.Scope.HostURLs)
+	if o.Workers < 0 || o.MaxPages < 0 || o.MaxBody < 0 || o.MaxFile < 0 || o.Timeout < 0 || o.Delay < 0 || o.Scope.HostURLs < 0 {
+		return o, fmt.Errorf("crawl: workers %d, pages %d, body %d, file %d, timeout %s, delay %s, URLs of a host %d: none may be negative", o.Workers, o.MaxPages,
+			o.MaxBody, o.MaxFile, o.Timeout, o.Delay, o.Scope.HostURLs)
 	}
+	o.MaxBody = min(o.MaxBody, 1<<40) // and so one byte more is a number, too
 	return o, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -216,6 +217,24 @@ func TestWhoCrawlsIsToldToServers(t *testing.T) {
 	o.Contact = ""
 	_, err := Run(t.Context(), vfs.NewMem(), o)
 	assert.ErrorContains(t, err, "contact")
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	require.NoError(t, quick("example.org").Check())
+	for name, spoil := range map[string]func(*Options){
+		"timeout": func(o *Options) { o.Timeout = -1 }, "body": func(o *Options) { o.MaxBody = -1 }, "file": func(o *Options) { o.MaxFile = -1 },
+		"workers": func(o *Options) { o.Workers = -1 }, "delay": func(o *Options) { o.Delay = -1 }, "agent": func(o *Options) { o.Agent = "a\nb" },
+		"seed": func(o *Options) { o.Seeds = []string{"ftp://x"} }, "contact": func(o *Options) { o.Contact = "me" },
+	} {
+		o := quick("example.org")
+		spoil(&o)
+		assert.Error(t, o.Check(), name)
+	}
+	s, m := newSite(t, map[string]string{"/": "page"}), vfs.NewMem()
+	o := quick(s.URL)
+	o.MaxBody = math.MaxInt64
+	run(t, m, o)
+	assert.Equal(t, []string{"/"}, paths(archive(t, m)), "no limit to speak of")
 }
 
 func TestThePageLimitLeavesTheRestForLater(t *testing.T) {
