@@ -95,7 +95,8 @@ func Reason(err error) error {
 	case errors.As(err, &mismatch) && mismatch.Field == "":
 		return fmt.Errorf(`it is of type %s: want an object such as {"text": "..."}`, mismatch.Value)
 	case errors.As(err, &mismatch):
-		return fmt.Errorf("%q is of type %s: want %s", strings.ToLower(mismatch.Field), mismatch.Value, wanted(mismatch.Type))
+		field := mismatch.Field[strings.LastIndexByte(mismatch.Field, '.')+1:] // without the struct that it is in
+		return fmt.Errorf("%q is of type %s: want %s", strings.ToLower(field), mismatch.Value, wanted(mismatch.Type))
 	case errors.As(err, &syntax):
 		return fmt.Errorf("not JSON: %w", err)
 	}
