@@ -43,7 +43,7 @@ func FuzzValues(f *testing.F) {
 
 // A few bytes of zstd are a dictionary of millions of empty strings.
 func TestADictionaryTakesNoMoreThanItsPage(t *testing.T) {
-	const n = 16 << 20
+	const n = 4 << 20
 	z, err := zstd.NewWriter(nil)
 	require.NoError(t, err)
 	page := z.EncodeAll(make([]byte, 4*n), nil)
@@ -57,7 +57,7 @@ func TestADictionaryTakesNoMoreThanItsPage(t *testing.T) {
 
 // Each byte of a footer can be a column of a group.
 func TestAFooterTakesABoundedMemory(t *testing.T) {
-	const n = 32 << 20
+	const n = 8 << 20
 	footer := append([]byte{4<<4 | thriftList, 1<<4 | thriftStruct, 1<<4 | thriftList, 0xf0 | thriftStruct}, binary.AppendUvarint(nil, n)...)
 	b := append(append([]byte(magic), footer...), make([]byte, n+2)...)
 	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(b)-len(magic))), magic...)
