@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -36,23 +35,14 @@ func (a *app) lineInput(args []string, prints bool) (io.ReadCloser, error) {
 	if len(args) == 0 {
 		return in, nil
 	}
-	switch name := args[0]; path.Ext(name) {
-	case ".gz":
-		z, err := gzip.NewReader(in)
-		if err != nil {
-			return nil, errors.Join(ofFile(args, fmt.Errorf("gzip: %w", err)), in.Close())
-		}
-		return readCloser{z, in}, nil
-	case ".zst":
-		z, err := zstd.NewReader(in, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))
-		if err != nil {
-			return nil, errors.Join(ofFile(args, fmt.Errorf("zstd: %w", err)), in.Close())
-		}
-		return readCloser{z, closers{z.IOReadCloser(), in}}, nil
-	case ".parquet":
-		return nil, errors.Join(usagef("%s is not lines of JSON: filter and dedup read Parquet from a folder, with --in and --out", name), in.Close())
+	if path.Ext(args[0]) == ".parquet" {
+		return nil, errors.Join(usagef("%s is not lines of JSON: filter and dedup read Parquet from a folder, with --in and --out", args[0]), in.Close())
 	}
-	return in, nil
+	lines, err := documents.Decompress(args[0], in)
+	if err != nil {
+		return nil, errors.Join(ofFile(args, err), in.Close())
+	}
+	return readCloser{lines, closers{lines, in}}, nil
 }
 
 // mayShow says whether a live line would not get between lines that a verb prints.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 
@@ -50,12 +51,10 @@ func Read(name string, r io.Reader) iter.Seq2[corpus.Document, error] {
 		return failed(errEnding(name))
 	}
 	switch ending := name[len(stem):]; ending {
-	case ".jsonl":
-		return corpus.Read(r)
 	case ".parquet":
 		return readParquet(r)
 	default:
-		return readCompressed(ending, r)
+		return readLines(ending, r)
 	}
 }
 
@@ -66,32 +65,36 @@ func failed(err error) iter.Seq2[corpus.Document, error] {
 // maxWindow bounds what the decompression of zstd remembers; zstd itself wants an option to make more.
 const maxWindow = 128 << 20
 
-func readCompressed(ending string, r io.Reader) iter.Seq2[corpus.Document, error] {
+func readLines(name string, r io.Reader) iter.Seq2[corpus.Document, error] {
 	return func(yield func(corpus.Document, error) bool) {
-		lines, finish, err := decompress(ending, r)
+		lines, err := Decompress(name, r)
 		if err != nil {
 			yield(corpus.Document{}, err)
 			return
 		}
-		defer finish()
+		defer lines.Close()
 		corpus.Read(lines)(yield)
 	}
 }
 
-func decompress(ending string, r io.Reader) (lines io.Reader, finish func(), err error) {
-	if ending == ".jsonl.zst" {
+// Decompress unpacks what a file holds whose name ends in .gz or .zst; any other is given as it is. Close does not close r.
+func Decompress(name string, r io.Reader) (io.ReadCloser, error) {
+	switch path.Ext(name) {
+	case ".zst":
 		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow),
 			zstd.WithDecodeBuffersBelow(0)) // else small buffers are decompressed at once, whatever comes of it
 		if err != nil {
-			return nil, nil, fmt.Errorf("zstd: %w", err)
+			return nil, fmt.Errorf("zstd: %w", err)
 		}
-		return d, d.Close, nil
+		return d.IOReadCloser(), nil
+	case ".gz":
+		d, err := gzip.NewReader(bufio.NewReaderSize(r, 1<<16))
+		if err != nil {
+			return nil, fmt.Errorf("gzip: %w", err)
+		}
+		return d, nil
 	}
-	d, err := gzip.NewReader(bufio.NewReaderSize(r, 1<<16))
-	if err != nil {
-		return nil, nil, fmt.Errorf("gzip: %w", err)
-	}
-	return d, func() { _ = d.Close() }, nil
+	return io.NopCloser(r), nil
 }
 
 // A Writer writes documents to a file.
