@@ -138,7 +138,7 @@ var outcomeHelp = map[string]string{
 	"status":          "errors of the server, such as 404",
 	"no answer":       "the next run tries again",
 	"dead host":       "its host has no address or does not answer; the next run tries again",
-	"private address": "refused: a new crawl may ask those that --allow-network names",
+	"private address": "refused: the same command asks them, with a network that --allow-network names",
 }
 
 // complete turns what the flags say into options, and checks it.

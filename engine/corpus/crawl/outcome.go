@@ -32,6 +32,9 @@ const (
 var outcomeNames = [outcomes]string{"", "stored", "copy", "unchanged", "sitemap or feed", "redirect", "robots.txt", "noindex", "type", "status", "no answer",
 	"dead host", "private address", "empty", "other share"}
 
+// again reports whether the next run on the same directory asks again: servers come back, and a network may be allowed then.
+func (o outcome) again() bool { return o == outcomeFailed || o == outcomeHost || o == outcomeAddress }
+
 func (o outcome) String() string {
 	if o > 0 && o < outcomes {
 		return outcomeNames[o]

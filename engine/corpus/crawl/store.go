@@ -103,7 +103,7 @@ func (s *store) replay(kind byte, offset int64, c *cursor) error {
 		}
 	case kindPage:
 		d := c.done()
-		if c.err == nil && int(d.page) < len(s.finished) && d.outcome != outcomeFailed && d.outcome != outcomeHost { // those get another chance
+		if c.err == nil && int(d.page) < len(s.finished) && !d.outcome.again() {
 			s.settle(d, offset)
 		}
 	case kindShare:

@@ -491,6 +491,8 @@ func TestNoRequestGoesToPrivateAddresses(t *testing.T) {
 	p := run(t, m, o)
 	assert.Equal(t, map[string]int{"private address": 1}, p.Outcomes)
 	assert.Empty(t, secret.requests())
+	p = run(t, m, quick(secret.URL))
+	assert.Equal(t, map[string]int{"stored": 1}, p.Outcomes, "the next run may allow what this one refused")
 	assert.ErrorIs(t, guard(nil)("tcp", "[::ffff:10.0.0.1]:80", nil), ErrAddress)
 }
 

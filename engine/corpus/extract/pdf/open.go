@@ -45,26 +45,20 @@ func open(data []byte) (*file, error) {
 		return nil, ErrFormat
 	}
 	data = data[k:]
-	var first error
 	if at, ok := startOfTables(data); ok {
-		d, err := openAt(data, at)
-		if err == nil {
-			return d, nil
-		}
-		first = err
-		if errors.Is(err, ErrEncrypted) {
-			return nil, err
+		if d, err := openAt(data, at); err == nil || errors.Is(err, ErrEncrypted) {
+			return d, err
 		}
 	}
 	rebuilt, at, err := rebuild(data)
 	if err != nil {
-		return nil, errors.Join(first, err)
+		return nil, err
 	}
 	d, err := openAt(rebuilt, at)
-	if err != nil {
-		return nil, errors.Join(first, fmt.Errorf("with new tables: %w", err))
+	if err != nil && !errors.Is(err, ErrEncrypted) { // in the library's words, which are for those who know its insides
+		err = errors.New("its tables are damaged, and what they should lead to is, too")
 	}
-	return d, nil
+	return d, err
 }
 
 // startOfTables reads the last startxref.
