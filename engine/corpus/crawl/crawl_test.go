@@ -317,7 +317,7 @@ func TestASecondCrawlLosesNoPageThatUnchangedOnesLeadTo(t *testing.T) {
 		}
 		io.WriteString(w, "<html><a href=/c>1</a>")
 	}
-	first, second, o := vfs.NewMem(), vfs.NewMem(), quick(s.URL)
+	first, o := vfs.NewMem(), quick(s.URL)
 	o.Workers = 1
 	run(t, first, o)
 	for _, now := range []http.HandlerFunc{
@@ -325,7 +325,8 @@ func TestASecondCrawlLosesNoPageThatUnchangedOnesLeadTo(t *testing.T) {
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) },
 	} {
 		s.mux["/a"] = now
-		o.Previous, second = first, vfs.NewMem()
+		second := vfs.NewMem()
+		o.Previous = first
 		run(t, second, o)
 		assert.Contains(t, paths(archive(t, second)), "/c")
 	}
