@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,25 +15,11 @@ import (
 	"pgregory.net/rapid"
 
 	"forja/engine/corpus"
+	"forja/internal/shareddata"
 )
 
-// sharedData is a file of the test data beside the module, or below FORJA_SHARED; the test is skipped where it is absent.
-func sharedData(t testing.TB, name string) string {
-	root := os.Getenv("FORJA_SHARED")
-	if root == "" {
-		module, err := filepath.Abs("../../..")
-		require.NoError(t, err)
-		root = filepath.Join(filepath.Dir(module), "shared")
-	}
-	path := filepath.Join(root, "data", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no %s: set FORJA_SHARED to the folder of shared test data", name)
-	}
-	return path
-}
-
 func sharedDocuments(t testing.TB, name string, most int) (docs []corpus.Document, bytes int) {
-	f, err := os.Open(sharedData(t, name))
+	f, err := os.Open(shareddata.Path(t, name))
 	require.NoError(t, err)
 	defer f.Close()
 	z, err := gzip.NewReader(f)
@@ -55,7 +40,7 @@ type truePair struct {
 }
 
 func truePairs(t testing.TB) (pairs []truePair) {
-	f, err := os.Open(sharedData(t, "dedup/truth.jsonl"))
+	f, err := os.Open(shareddata.Path(t, "dedup/truth.jsonl"))
 	require.NoError(t, err)
 	defer f.Close()
 	for s := bufio.NewScanner(f); s.Scan(); {

@@ -9,34 +9,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// sharedData finds the folder of shared test data, or skips.
-func sharedData(t *testing.T) string {
-	if d := os.Getenv("FORJA_SHARED"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	require.NoError(t, err)
-	for range 10 {
-		for _, d := range []string{filepath.Join(dir, "shared"), filepath.Join(filepath.Dir(dir), "shared")} {
-			if _, err := os.Stat(filepath.Join(d, "data", "html", "pages")); err == nil {
-				return d
-			}
-		}
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Skip("no shared data: set FORJA_SHARED to the folder that has data/html")
-	return ""
-}
+	"forja/internal/shareddata"
+)
 
 // Of 240 pages, 49 of them of forums, most threads of which are talk. The floors are a little under what was found when fifty of each kind
 // were read.
 func TestPagesOfTheWebGiveConversationsOfEachKind(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(sharedData(t), "data", "html", "pages", "*.html.gz"))
+	files, err := filepath.Glob(filepath.Join(shareddata.Path(t, "html/pages"), "*.html.gz"))
 	require.NoError(t, err)
 	require.Len(t, files, 240)
 	kinds := map[string]int{}

@@ -14,29 +14,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// shared finds the folder of shared test data, or skips.
-func shared(t testing.TB) string {
-	if d := os.Getenv("FORJA_SHARED"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	require.NoError(t, err)
-	for range 10 {
-		for _, d := range []string{filepath.Join(dir, "shared"), filepath.Join(filepath.Dir(dir), "shared")} {
-			if _, err := os.Stat(filepath.Join(d, "data", "html", "truth.jsonl.gz")); err == nil {
-				return d
-			}
-		}
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Skip("no shared data: set FORJA_SHARED to the folder that has data/html")
-	return ""
-}
+	"forja/internal/shareddata"
+)
 
 func unpack(t testing.TB, name string) []byte {
 	f, err := os.Open(name)
@@ -53,7 +33,7 @@ type truth struct{ ID, Type, Text, URL string }
 
 // truths are pages of the benchmark WCXB with the text that each should give.
 func truths(t testing.TB) (all []truth, pages string) {
-	dir := filepath.Join(shared(t), "data", "html")
+	dir := shareddata.Path(t, "html")
 	for d := json.NewDecoder(strings.NewReader(string(unpack(t, filepath.Join(dir, "truth.jsonl.gz"))))); d.More(); {
 		var r truth
 		require.NoError(t, d.Decode(&r))

@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"forja/engine/corpus"
+	"forja/internal/shareddata"
 )
 
 // shared documents of about the size of web pages, up to most bytes of text.
 func sharedDocuments(t testing.TB, name string, most int) (docs []corpus.Document, bytes int) {
-	f, err := os.Open(sharedData(t, name))
+	f, err := os.Open(shareddata.Path(t, name))
 	require.NoError(t, err)
 	defer f.Close()
 	z, err := gzip.NewReader(f)

@@ -4,29 +4,14 @@ import (
 	"bufio"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"forja/engine/corpus"
+	"forja/internal/shareddata"
 )
-
-// sharedData is a file of the test data beside the module, or below FORJA_SHARED; the test is skipped where it is absent.
-func sharedData(t testing.TB, name string) string {
-	root := os.Getenv("FORJA_SHARED")
-	if root == "" {
-		module, err := filepath.Abs("../../..")
-		require.NoError(t, err)
-		root = filepath.Join(filepath.Dir(module), "shared")
-	}
-	path := filepath.Join(root, "data", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no %s: set FORJA_SHARED to the folder of shared test data", name)
-	}
-	return path
-}
 
 type verdictCase struct {
 	ID, Filter, Rule, Expect, Reason, Text string
@@ -36,7 +21,7 @@ type verdictCase struct {
 }
 
 func verdictCases(t testing.TB) (cases []verdictCase) {
-	f, err := os.Open(sharedData(t, "filters/cases.jsonl"))
+	f, err := os.Open(shareddata.Path(t, "filters/cases.jsonl"))
 	require.NoError(t, err)
 	defer f.Close()
 	s := bufio.NewScanner(f)

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"forja/engine/corpus"
+	"forja/internal/shareddata"
 )
 
 // sentences are translations of one text in the words of the testers.
@@ -214,7 +214,7 @@ func BenchmarkDetect(b *testing.B) {
 // Every fourth document has been trained on; the others have not.
 func TestEnglishAndPortugueseDocumentsAreTold(t *testing.T) {
 	for _, name := range []string{"en-01", "pt-01"} {
-		f, err := os.Open(sharedData(t, "corpus/"+name+".jsonl.gz"))
+		f, err := os.Open(shareddata.Path(t, "corpus/"+name+".jsonl.gz"))
 		require.NoError(t, err)
 		defer f.Close()
 		z, err := gzip.NewReader(f)
@@ -244,24 +244,9 @@ func TestEnglishAndPortugueseDocumentsAreTold(t *testing.T) {
 	}
 }
 
-// sharedData is a file of the test data beside the module, or below FORJA_SHARED; the test is skipped where it is absent.
-func sharedData(t testing.TB, name string) string {
-	root := os.Getenv("FORJA_SHARED")
-	if root == "" {
-		module, err := filepath.Abs("../../..")
-		require.NoError(t, err)
-		root = filepath.Join(filepath.Dir(module), "shared")
-	}
-	path := filepath.Join(root, "data", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no %s: set FORJA_SHARED to the folder of shared test data", name)
-	}
-	return path
-}
-
 func BenchmarkDetectLines(b *testing.B) {
 	for _, name := range []string{"en-01", "pt-01"} {
-		f, err := os.Open(sharedData(b, "corpus/"+name+".jsonl.gz"))
+		f, err := os.Open(shareddata.Path(b, "corpus/"+name+".jsonl.gz"))
 		require.NoError(b, err)
 		defer f.Close()
 		z, err := gzip.NewReader(f)

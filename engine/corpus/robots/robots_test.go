@@ -3,7 +3,6 @@ package robots
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,25 +10,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"forja/internal/shareddata"
 )
 
-// sharedData is a file of the test data beside the module, or below FORJA_SHARED; the test is skipped where it is absent.
-func sharedData(t *testing.T, name string) string {
-	root := os.Getenv("FORJA_SHARED")
-	if root == "" {
-		module, err := filepath.Abs("../../..")
-		require.NoError(t, err)
-		root = filepath.Join(filepath.Dir(module), "shared")
-	}
-	path := filepath.Join(root, "data", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no %s: set FORJA_SHARED to the folder of shared test data", name)
-	}
-	return path
-}
-
 func TestVerdictsAgreeWithTheReferenceCases(t *testing.T) {
-	b, err := os.ReadFile(sharedData(t, "robots/cases.json"))
+	b, err := os.ReadFile(shareddata.Path(t, "robots/cases.json"))
 	require.NoError(t, err)
 	var cases []struct {
 		ID, Origin, Robots, Agent, URL string

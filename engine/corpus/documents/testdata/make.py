@@ -1,7 +1,7 @@
 """Writes the files of other programs that are read in tests, and what they hold, as documents.jsonl.
 
-    python -m venv /tmp/venv && /tmp/venv/bin/pip install pyarrow duckdb polars
-    /tmp/venv/bin/python make.py
+    pip install pyarrow duckdb polars        # in a virtual environment
+    python make.py
 """
 import json
 import pathlib
