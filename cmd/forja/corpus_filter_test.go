@@ -149,3 +149,22 @@ func TestWrongUseOfFiltersStartsNothing(t *testing.T) {
 		assert.Contains(t, r.err, "not a document")
 	}
 }
+
+func TestTheTextSaysItsLanguageNotTheDocument(t *testing.T) {
+	docs := lineOf(t, map[string]string{"id": "named wrongly", "lang": "de", "text": prose("a mill")}) +
+		lineOf(t, map[string]string{"id": "of another language", "lang": "en", "text": strings.Repeat("Der Müller und seine Frau wohnten am Fluss, und jeden Morgen brachten die Bauern ihr Korn. ", 9)}) +
+		lineOf(t, map[string]string{"id": "unknown to the classifier", "lang": "tlh", "text": prose("a mill")})
+	r := forjaIn(t, docs, "corpus", "filter", "--jsonl", "--only", "language", "--filter.languages", "en,tlh").done(t)
+	var kept []string
+	for line := range strings.Lines(r.stdout) {
+		var v struct {
+			ID   string
+			Keep bool
+		}
+		require.NoError(t, json.Unmarshal([]byte(line), &v))
+		if v.Keep {
+			kept = append(kept, v.ID)
+		}
+	}
+	assert.Equal(t, []string{"named wrongly", "unknown to the classifier"}, kept)
+}

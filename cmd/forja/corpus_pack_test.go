@@ -34,7 +34,14 @@ func TestProcessesThatShareThePackingMakeASetToTrainOn(t *testing.T) {
 	pack(together, "--step", "merge").done(t)
 	assert.Equal(t, storeFiles(t, alone), storeFiles(t, together))
 
-	for _, side := range []string{"train", "val"} {
+	local := filepath.Join(t.TempDir(), "local") // the same documents, as one stream
+	forja(t, "corpus", "pack", in, "-o", local, "--tokenizer.path", tok, "--data.val_fraction", "0.1").done(t)
+	for i, side := range []string{"train", "val"} {
+		var whole data.Manifest
+		b, err := os.ReadFile(filepath.Join(local, side, data.ManifestName))
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(b, &whole))
+		assert.Equal(t, packedSet{len(results[i].shards(t, together)), whole.Documents, whole.Tokens, whole.TextBytes}, *results[i].Set)
 		disk, err := vfs.OS(filepath.Join(together, side))
 		require.NoError(t, err)
 		defer disk.Close()
@@ -50,4 +57,16 @@ func TestProcessesThatShareThePackingMakeASetToTrainOn(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(filepath.Join(tok, "tokenizer.json"), []byte(`{"version":"1.0"}`), 0o644))
 	assert.NotEqual(t, exitDone, pack(together, "--step", "merge").code)
+}
+
+// shards are the files of a side that hold tokens.
+func (r packResult) shards(t *testing.T, dir string) (names []string) {
+	files, err := filepath.Glob(filepath.Join(dir, r.Side, "*", "*"+tokenEnding))
+	require.NoError(t, err)
+	for _, name := range files {
+		if info, err := os.Stat(name); err == nil && info.Size() > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
